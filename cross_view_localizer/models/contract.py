@@ -1,0 +1,101 @@
+"""What every method offers and asks for, so that localizer, training and evaluation treat all alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class View:
+    """The pair of pictures a model is made for.
+
+    Attributes:
+        ground: "pinhole" (undistorted, forward) or "panorama" (equirectangular, middle column = the
+            camera's forward axis, full 360 degrees, rows from straight up to straight down).
+        ground_width, ground_height: size of the ground picture, pixels.
+        aerial_size: side of the square aerial picture, pixels.
+        aerial_gsd: its ground sampling distance, metres per pixel.
+        output_size: side of the square heatmap, cells; it has the aerial picture's middle and up.
+        output_gsd: metres per heatmap cell.
+        heading_up: the aerial picture's up is the camera's azimuth; otherwise it is north, and a
+            panorama's middle column looks north.
+        estimates_heading: match() gives a distribution over headings too.
+    """
+
+    ground: Literal["pinhole", "panorama"]
+    ground_width: int
+    ground_height: int
+    aerial_size: int
+    aerial_gsd: float
+    output_size: int
+    output_gsd: float
+    heading_up: bool = True
+    estimates_heading: bool = False
+
+
+class GroundInput(NamedTuple):
+    """A batch of ground pictures with what is known of their cameras.
+
+    Attributes:
+        image: (B, 3, ground_height, ground_width) float, RGB, 0 … 255.
+        intrinsics: (B, 3, 3) pinhole matrix at this size (pixel centres at integers); for panoramas unused.
+        rotation: (B, 3, 3) takes a vector of the optical frame (x right, y down, z forward) to the
+            camera's levelled frame (x along the camera's azimuth, y left, z up): the mounting's pitch and roll.
+        height: (B,) optical centre above the road, metres.
+    """
+
+    image: Tensor
+    intrinsics: Tensor
+    rotation: Tensor
+    height: Tensor
+
+
+class Scores(NamedTuple):
+    """What match() returns.
+
+    Attributes:
+        log_mass: (B, R, output_size, output_size) float32; each sample's exponentials sum to one over
+            the last three axes. Rows run down (image-down), columns right.
+        yaw_offsets: (R,) float32 radians, counter-clockwise: camera azimuth minus the aerial picture's up
+            (heading-up views). A single 0 where the method takes the heading as given.
+    """
+
+    log_mass: Tensor
+    yaw_offsets: Tensor
+
+
+def log_softmax_map(logits: Tensor) -> Tensor:
+    """Normalise (B, R, H, W) logits to log mass over (R, H, W), in float32 whatever autocast says."""
+    flat = torch.log_softmax(logits.float().flatten(1), dim=1)
+    return flat.view(logits.shape)
+
+
+class CrossViewModel(nn.Module, ABC):
+    """A published method, or ours: two encoders and a matcher.
+
+    Encoding is apart from matching so that an aerial encoding can be kept while the vehicle stays
+    inside the patch.
+    """
+
+    view: View
+
+    @abstractmethod
+    def encode_aerial(self, image: Tensor) -> Any:
+        """Encode (B, 3, aerial_size, aerial_size) float RGB 0 … 255."""
+
+    @abstractmethod
+    def encode_ground(self, ground: GroundInput) -> Any:
+        """Encode a batch of ground pictures."""
+
+    @abstractmethod
+    def match(self, aerial: Any, ground: Any) -> Scores:
+        """Compare two encodings of the same batch size."""
+
+    def forward(self, aerial: Tensor, ground: GroundInput) -> Scores:
+        """Encode both and match."""
+        return self.match(self.encode_aerial(aerial), self.encode_ground(ground))
