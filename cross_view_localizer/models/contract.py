@@ -20,8 +20,10 @@ class View:
         ground_width, ground_height: size of the ground picture, pixels.
         aerial_size: side of the square aerial picture, pixels.
         aerial_gsd: its ground sampling distance, metres per pixel.
-        output_size: side of the square heatmap, cells; it has the aerial picture's middle and up.
+        output_size: side of the square heatmap, cells; it has the aerial picture's up.
         output_gsd: metres per heatmap cell.
+        aerial_ahead: metres by which the aerial picture's middle lies ahead (image-up) of the heatmap's
+            middle: a front camera sees nothing behind it, so imagery there is of no use.
         heading_up: the aerial picture's up is the camera's azimuth; otherwise it is north, and a
             panorama's middle column looks north.
         estimates_heading: match() gives a distribution over headings too.
@@ -34,6 +36,7 @@ class View:
     aerial_gsd: float
     output_size: int
     output_gsd: float
+    aerial_ahead: float = 0.0
     heading_up: bool = True
     estimates_heading: bool = False
 
