@@ -1,0 +1,132 @@
+"""Losses on heatmaps and on the matching map, always computed in float32.
+
+Offsets are (right, down) in heatmap cells from the middle of the map, so the camera's cell coordinates
+are ``(size - 1) / 2 + offset`` as (column, row), with cell centres at integers; they are not rounded.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+POSITIVE_ABOVE = 1e-2
+"""Cells whose label does not exceed this are no positives (the authors' code)."""
+
+
+def gaussian_target(
+    offset_cells: Tensor, size: int, sigma_cells: float | Tensor, normalized: bool = True
+) -> Tensor:
+    """Return the smoothed one-hot target (CVML section 3.2, "Losses") about a sub-pixel centre.
+
+    Args:
+        offset_cells: (B, 2) (right, down) from the middle of the map to the camera, cells.
+        size: side of the map, cells.
+        sigma_cells: standard deviation of the smoothing, cells; a number or (B,).
+        normalized: each map sums to one (also where the camera lies outside the map: then the mass
+            gathers at the nearest border); otherwise the value at the very camera is one.
+
+    Returns:
+        (B, size, size) float32, rows run down, columns right.
+    """
+    if offset_cells.ndim != 2 or offset_cells.shape[1] != 2:
+        raise ValueError(
+            f"offsets of shape {tuple(offset_cells.shape)}: expected (B, 2) as (right, down) cells"
+        )
+    center = offset_cells.float() + (size - 1) / 2
+    cells = torch.arange(size, device=center.device, dtype=torch.float32)
+    return _gaussian(cells - center[:, :1], cells - center[:, 1:], sigma_cells, normalized)
+
+
+def published_target(
+    offset_cells: Tensor, size: int = 512, sigma_cells: float = 4.0, normalized: bool = True
+) -> Tensor:
+    """Return the target as the authors' code draws it, for comparisons only.
+
+    It differs from `gaussian_target` by whole-cell offsets, a middle at ``size / 2`` and an axis that is
+    stretched by size / (size - 1); the peak lies at index ``(size / 2 + offset) * (size - 1) / size``.
+    """
+    axis = torch.linspace(-size / 2, size / 2, size, device=offset_cells.device)
+    offset = offset_cells.float().round()
+    return _gaussian(axis - offset[:, :1], axis - offset[:, 1:], sigma_cells, normalized)
+
+
+def _gaussian(right: Tensor, down: Tensor, sigma: float | Tensor, normalized: bool) -> Tensor:
+    """Product of two one-dimensional Gaussians over (B, size) distances."""
+    scale = torch.as_tensor(sigma, dtype=torch.float32, device=right.device).reshape(-1, 1)
+    across, along = -0.5 * (right / scale) ** 2, -0.5 * (down / scale) ** 2
+    if normalized:  # softmax per axis: finite even where every cell is far from the centre
+        return torch.softmax(along, 1)[:, :, None] * torch.softmax(across, 1)[:, None, :]
+    return along.exp()[:, :, None] * across.exp()[:, None, :]
+
+
+def soft_cross_entropy(log_mass: Tensor, target: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the batch, nats (CVML section 3.2, L_out).
+
+    Args:
+        log_mass: (B, R, H, W) or (B, H, W) normalised log mass, e.g. ``Scores.log_mass``.
+        target: the same shape, or (B, H, W) where R is 1; each sample sums to one.
+    """
+    if target.ndim == log_mass.ndim - 1:
+        target = target.unsqueeze(1)
+    if target.shape != log_mass.shape:
+        raise ValueError(
+            f"target of shape {tuple(target.shape)}: expected {tuple(log_mass.shape)} like the log mass"
+        )
+    target = target.float()
+    # A masked cell has log mass -inf; where the target is zero it must count nothing, not NaN.
+    terms = target * torch.where(target > 0, log_mass.float(), torch.zeros_like(target))
+    return -terms.flatten(1).sum(1).mean()
+
+
+def bottleneck_labels(target: Tensor, cells: int) -> Tensor:
+    """Return the (B, N, N) max-pooled labels of an *unnormalised* (B, size, size) target.
+
+    Raises:
+        ValueError: where the N cells do not divide the map.
+    """
+    size = target.shape[-1]
+    if size % cells:
+        raise ValueError(f"{cells} cells a side: expected a divisor of the map's side {size}")
+    return functional.max_pool2d(target.unsqueeze(1), size // cells).squeeze(1)
+
+
+def _positive_log_probabilities(
+    matching: Tensor, labels: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Return (B, cells) weights, zero for non-positives, and log softmax of matching / temperature."""
+    if matching.shape != labels.shape:
+        raise ValueError(
+            f"labels of shape {tuple(labels.shape)}: expected {tuple(matching.shape)} like the matching map"
+        )
+    log_probability = torch.log_softmax(matching.float().flatten(1) / temperature, dim=1)
+    weights = labels.float().flatten(1)
+    return torch.where(
+        weights > POSITIVE_ABOVE, weights, torch.zeros_like(weights)
+    ), log_probability
+
+
+def info_nce_per_sample(matching: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    """Return the bottleneck loss as the paper writes it (equation 1 and L_sim of section 3.2).
+
+    Each sample's positive weights are renormalised to one; the mean runs over the samples that have a
+    positive cell (zero where none has).
+
+    Args:
+        matching: (B, N, N) cosine similarities.
+        labels: (B, N, N) from `bottleneck_labels`; cells above `POSITIVE_ABOVE` are the positives.
+        temperature: the τ of infoNCE.
+    """
+    weights, log_probability = _positive_log_probabilities(matching, labels, temperature)
+    total = weights.sum(1)
+    losses = -(weights * log_probability).sum(1) / total.clamp(min=POSITIVE_ABOVE)
+    return losses.sum() / (total > 0).sum().clamp(min=1)
+
+
+def info_nce_batch_wide(matching: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    """Return the bottleneck loss as the authors' code computes it: one weighted mean over the batch.
+
+    A sample with several positive cells weighs more than in `info_nce_per_sample`. Arguments as there.
+    """
+    weights, log_probability = _positive_log_probabilities(matching, labels, temperature)
+    return -(weights * log_probability).sum() / weights.sum().clamp(min=POSITIVE_ABOVE)
