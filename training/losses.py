@@ -1,7 +1,7 @@
 """Losses on heatmaps and on the matching map, always computed in float32.
 
-Offsets are (right, down) in heatmap cells from the middle of the map, so the camera's cell coordinates
-are ``(size - 1) / 2 + offset`` as (column, row), with cell centres at integers; they are not rounded.
+Offsets are (right, down) in heatmap cells from the middle of the map, so the camera lies at
+``(size - 1) / 2 + offset`` as (column, row), cell centres at integers; they are not rounded.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def published_target(
 ) -> Tensor:
     """Return the target as the authors' code draws it, for comparisons only.
 
-    It differs from `gaussian_target` by whole-cell offsets, a middle at ``size / 2`` and an axis that is
-    stretched by size / (size - 1); the peak lies at index ``(size / 2 + offset) * (size - 1) / size``.
+    It differs from `gaussian_target` by whole-cell offsets, a middle at ``size / 2`` and an axis
+    stretched by size / (size - 1): the peak is at ``(size / 2 + offset) * (size - 1) / size``.
     """
     axis = torch.linspace(-size / 2, size / 2, size, device=offset_cells.device)
     offset = offset_cells.float().round()
@@ -71,7 +71,7 @@ def soft_cross_entropy(log_mass: Tensor, target: Tensor) -> Tensor:
         target = target.unsqueeze(1)
     if target.shape != log_mass.shape:
         raise ValueError(
-            f"target of shape {tuple(target.shape)}: expected {tuple(log_mass.shape)} like the log mass"
+            f"target of shape {tuple(target.shape)}: expected the log mass's {tuple(log_mass.shape)}"
         )
     target = target.float()
     # A masked cell has log mass -inf; where the target is zero it must count nothing, not NaN.
@@ -94,10 +94,10 @@ def bottleneck_labels(target: Tensor, cells: int) -> Tensor:
 def _positive_log_probabilities(
     matching: Tensor, labels: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Return (B, cells) weights, zero for non-positives, and log softmax of matching / temperature."""
+    """Return (B, cells) weights, zero for non-positives, and log softmax(matching / temperature)."""
     if matching.shape != labels.shape:
         raise ValueError(
-            f"labels of shape {tuple(labels.shape)}: expected {tuple(matching.shape)} like the matching map"
+            f"labels of shape {tuple(labels.shape)}: expected the map's {tuple(matching.shape)}"
         )
     log_probability = torch.log_softmax(matching.float().flatten(1) / temperature, dim=1)
     weights = labels.float().flatten(1)
@@ -109,8 +109,8 @@ def _positive_log_probabilities(
 def info_nce_per_sample(matching: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
     """Return the bottleneck loss as the paper writes it (equation 1 and L_sim of section 3.2).
 
-    Each sample's positive weights are renormalised to one; the mean runs over the samples that have a
-    positive cell (zero where none has).
+    Each sample's positive weights are renormalised to one; the mean runs over the samples that have
+    a positive cell (zero where none has).
 
     Args:
         matching: (B, N, N) cosine similarities.
@@ -124,9 +124,9 @@ def info_nce_per_sample(matching: Tensor, labels: Tensor, temperature: float = 0
 
 
 def info_nce_batch_wide(matching: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
-    """Return the bottleneck loss as the authors' code computes it: one weighted mean over the batch.
+    """Return the bottleneck loss as the authors' code does: one weighted mean over the whole batch.
 
-    A sample with several positive cells weighs more than in `info_nce_per_sample`. Arguments as there.
+    A sample with several positive cells weighs more than in `info_nce_per_sample`; same arguments.
     """
     weights, log_probability = _positive_log_probabilities(matching, labels, temperature)
     return -(weights * log_probability).sum() / weights.sum().clamp(min=POSITIVE_ABOVE)

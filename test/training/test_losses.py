@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from training import losses
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def test_target_is_centred_between_cells() -> None:
@@ -116,7 +119,7 @@ def test_info_nce_batch_wide_by_hand() -> None:
 
 
 @pytest.mark.parametrize("loss", [losses.info_nce_per_sample, losses.info_nce_batch_wide])
-def test_info_nce_without_positives_is_zero_and_differentiable(loss) -> None:  # type: ignore[no-untyped-def]
+def test_info_nce_without_positives_is_zero_and_differentiable(loss: Loss) -> None:
     matching = MATCHING.clone().requires_grad_()
     value = loss(matching, torch.zeros_like(LABELS))
     (gradient,) = torch.autograd.grad(value, matching)
@@ -124,7 +127,7 @@ def test_info_nce_without_positives_is_zero_and_differentiable(loss) -> None:  #
 
 
 @pytest.mark.parametrize("loss", [losses.info_nce_per_sample, losses.info_nce_batch_wide])
-def test_info_nce_gradient_raises_positives(loss) -> None:  # type: ignore[no-untyped-def]
+def test_info_nce_gradient_raises_positives(loss: Loss) -> None:
     """The gradient agrees with central differences, and pulls at positives against all others."""
     matching = MATCHING.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(loss(matching, LABELS), matching)
