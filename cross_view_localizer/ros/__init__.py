@@ -1,0 +1,1 @@
+"""The ROS 2 layer: converts, times and publishes; the only place that imports rclpy."""

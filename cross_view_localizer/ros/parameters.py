@@ -1,0 +1,318 @@
+"""The node's parameters: one typed table for declaring, checking YAML files and the README.
+
+Imports no ROS, so that tools can read the table anywhere.
+``python -m cross_view_localizer.ros.parameters`` prints it as Markdown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+# Names that rclpy itself declares, which a parameter file may hold as well.
+BUILT_IN = ("use_sim_time", "start_type_description_service")
+BUILT_IN_PREFIXES = ("qos_overrides.",)
+
+Kind = Literal["bool", "int", "float", "str", "floats"]
+_KINDS: dict[object, Kind] = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    tuple[float, ...]: "floats",
+}
+
+
+class ParameterError(ValueError):
+    """A parameter that does not fit the table; the message is one line with the fix."""
+
+
+def _entry(
+    default: Any,
+    description: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    lengths: tuple[int, ...] = (),
+    unit: str = "",
+) -> Any:
+    return field(
+        default=default,
+        metadata={
+            "description": description,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+            "lengths": lengths,
+            "unit": unit,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Values of all parameters; every field is a row of the table. All take effect at configure."""
+
+    # Life
+    autostart: bool = _entry(
+        True, "configure and activate at start; false: wait for a lifecycle manager"
+    )
+    device: str = _entry(
+        "auto", "auto, cpu or cuda:N; a CUDA device that is absent fails configure"
+    )
+    diagnostics_period: float = _entry(1.0, "time between two /diagnostics", 0.1, 60.0, unit="s")
+
+    # Model and map
+    weights: str = _entry(
+        "front",
+        "front, panorama (both shipped) or a .safetensors file; empty: `model` without weights",
+    )
+    model: str = _entry("", "method, only where `weights` is empty (correlation)")
+    map: str = _entry("", "path of the georeferenced aerial map: anything rasterio opens")
+    map_crs: str = _entry("", "CRS of a map that names none, e.g. EPSG:32630")
+    map_offset: tuple[float, ...] = _entry(
+        (0.0, 0.0), "east and north shift of the imagery that corrects it", lengths=(2,), unit="m"
+    )
+    datum: tuple[float, ...] = _entry(
+        (),
+        "latitude, longitude of the map's origin; empty: the map's side file, else its centre",
+        lengths=(0, 2),
+        unit="deg",
+    )
+
+    # Frames and extrinsics
+    map_frame: str = _entry("map", "frame of all results: x east, y north, origin at the datum")
+    base_frame: str = _entry("base_link", "frame whose pose is published")
+    camera_frame: str = _entry(
+        "", "optical frame (x right, y down, z forward); empty: the image's frame_id"
+    )
+    gnss_frame: str = _entry("", "frame of the GNSS antenna; empty: the fix's frame_id")
+    camera_in_base: tuple[float, ...] = _entry(
+        (),
+        "x, y, z, roll, pitch, yaw of the optical frame in the base frame; empty: from /tf_static",
+        lengths=(0, 6),
+        unit="m, rad",
+    )
+    gnss_in_base: tuple[float, ...] = _entry(
+        (),
+        "x, y, z of the antenna in the base frame; empty: from /tf_static",
+        lengths=(0, 3),
+        unit="m",
+    )
+    base_height: float = _entry(
+        0.0, "height of the base frame above the road", -5.0, 50.0, unit="m"
+    )
+
+    # Camera
+    camera_model: str = _entry(
+        "pinhole",
+        "what camera_info describes; equirectangular needs none",
+        choices=("pinhole", "fisheye", "equirectangular"),
+    )
+    image_transport: str = _entry(
+        "raw", "raw: topic image; compressed: topic image/compressed", choices=("raw", "compressed")
+    )
+    image_reliability: str = _entry(
+        "auto",
+        "auto: as the publisher offers; best effort loses big images without the Fast DDS profile",
+        choices=("auto", "reliable", "best_effort"),
+    )
+    image_timeout: float = _entry(
+        3.0, "silence of the camera that diagnostics report", 0.1, 600.0, unit="s"
+    )
+    max_future: float = _entry(
+        1.0, "a stamp further ahead of the clock than this is refused", 0.0, 3600.0, unit="s"
+    )
+
+    # Prior
+    heading_source: str = _entry(
+        "odom_aligned",
+        "odom_aligned finds the odometry's zero from course over ground; the others: see Headings",
+        choices=("imu_enu", "odom_enu", "odom_aligned", "course", "fixed", "unknown"),
+    )
+    fixed_heading: float = _entry(
+        0.0,
+        "the heading where heading_source is fixed (0 = east, counter-clockwise)",
+        -7.0,
+        7.0,
+        unit="rad",
+    )
+    default_fix_std: float = _entry(
+        5.0, "standard deviation of a fix that states none", 0.01, 1000.0, unit="m"
+    )
+    max_prior_wait: float = _entry(
+        0.05, "how long a frame waits for samples after its stamp", 0.0, 10.0, unit="s"
+    )
+    max_prior_age: float = _entry(
+        5.0,
+        "how long a fix is carried on by odometry before frames are refused",
+        0.0,
+        600.0,
+        unit="s",
+    )
+    course_min_speed: float = _entry(
+        2.0, "speed above which course over ground is a heading", 0.1, 50.0, unit="m/s"
+    )
+    fuse_prior: bool = _entry(
+        False, "multiply the prior into the result; false: ~/pose carries what the image adds"
+    )
+
+    # Gates
+    max_std: float = _entry(
+        10.0, "larger standard deviation (major axis) refuses the pose", 0.1, 1000.0, unit="m"
+    )
+    max_second_mode: float = _entry(
+        1.0, "larger mass of the second mode, as a share of the first's, refuses the pose", 0.0, 1.0
+    )
+    min_coverage: float = _entry(
+        0.5, "smaller share of imagery under the patch refuses the frame", 0.0, 1.0
+    )
+
+    # Output
+    heatmap_rate: float = _entry(
+        2.0, "upper limit of ~/heatmap, ~/aerial and ~/overlay", 0.0, 100.0, unit="Hz"
+    )
+    heatmap_resolution: float = _entry(
+        0.0, "cell size of ~/heatmap; 0: the model's, but at least 0.25", 0.0, 10.0, unit="m"
+    )
+    unobserved_variance: float = _entry(
+        0.0, "variance of z, roll and pitch in ~/pose; 0 is what RViz draws flat", 0.0, 1000.0
+    )
+
+
+def table() -> tuple[Field[Any], ...]:
+    """Return the rows: name, default, metadata (description, minimum, maximum, choices, …)."""
+    return fields(Parameters)
+
+
+def kind(name: str) -> Kind:
+    """Return the type of the parameter ``name``."""
+    return _KINDS[typing.get_type_hints(Parameters)[name]]
+
+
+def checked(name: str, value: Any) -> Any:
+    """Return ``value`` in the table's type; whole numbers become floats where floats are asked for.
+
+    Raises:
+        ParameterError: for an unknown name, a wrong type or a value out of range.
+    """
+    rows = {row.name: row for row in table()}
+    if name not in rows:
+        near = difflib.get_close_matches(name, rows, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see README, Parameters"
+        raise ParameterError(f"unknown parameter {name}: {hint}")
+    meta = rows[name].metadata
+    value = _typed(name, value)
+    if meta["choices"] and value not in meta["choices"]:
+        raise ParameterError(
+            f"parameter {name} is {value!r}: expected one of {', '.join(meta['choices'])}"
+        )
+    if meta["lengths"] and len(value) not in meta["lengths"]:
+        lengths = " or ".join(map(str, meta["lengths"]))
+        raise ParameterError(f"parameter {name} has {len(value)} numbers: expected {lengths}")
+    low, high = meta["minimum"], meta["maximum"]
+    if low is not None and not low <= value <= high:
+        raise ParameterError(
+            f"parameter {name} is {value}: expected {low} to {high} {meta['unit']}".rstrip()
+        )
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _typed(name: str, value: Any) -> Any:
+    wanted = kind(name)
+    if wanted == "float" and _is_number(value):
+        return float(value)
+    if wanted == "floats" and not isinstance(value, str | bytes | int | float | None):
+        items = list(value)
+        if all(_is_number(item) for item in items):
+            return tuple(float(item) for item in items)
+    if wanted == "int" and _is_number(value) and isinstance(value, int):
+        return value
+    if wanted == "bool" and isinstance(value, bool):
+        return value
+    if wanted == "str" and isinstance(value, str):
+        return value
+    expected = {"floats": "a list of numbers", "float": "a number", "str": "a text"}
+    raise ParameterError(f"parameter {name} is {value!r}: expected {expected.get(wanted, wanted)}")
+
+
+def from_mapping(values: Mapping[str, Any]) -> Parameters:
+    """Return the parameters with defaults where ``values`` has no entry.
+
+    Raises:
+        ParameterError: as in ``checked``.
+    """
+    return Parameters(**{name: checked(name, value) for name, value in values.items()})
+
+
+def is_built_in(name: str) -> bool:
+    """Return whether rclpy declares the parameter ``name`` itself."""
+    return name in BUILT_IN or name.startswith(BUILT_IN_PREFIXES)
+
+
+def check_yaml(path: Path | str, node: str = "cross_view_localizer") -> list[str]:
+    """Return what is wrong in a ROS parameter file, one line each; an empty list where all fits.
+
+    Looks at the sections of ``node`` and the wildcard ``/**``. ROS refuses whole numbers for floats
+    on the command line's way into other nodes, and lists that mix them, so both are reported here.
+    """
+    import yaml
+
+    document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    problems: list[str] = []
+    sections = [name for name in document if name.strip("/*") in ("", node)]
+    if not sections:
+        problems.append(f"{path}: no section {node} or /**")
+    for section in sections:
+        values = (document[section] or {}).get("ros__parameters")
+        if not isinstance(values, dict):
+            problems.append(f"{path}: section {section} has no ros__parameters")
+            continue
+        for name, value in values.items():
+            problems += [f"{path}: {line}" for line in _check_value(name, value)]
+    return problems
+
+
+def _check_value(name: str, value: Any) -> list[str]:
+    if is_built_in(name):
+        return []
+    try:
+        checked(name, value)
+    except ParameterError as error:
+        return [str(error)]
+    numbers = value if isinstance(value, list) else [value]
+    if kind(name) in ("float", "floats") and any(isinstance(v, int) for v in numbers):
+        return [f"parameter {name} is {value}: write every number with a decimal point"]
+    if value == []:
+        return [f"parameter {name} is an empty list: leave it out instead, ROS can't tell its type"]
+    return []
+
+
+def markdown() -> str:
+    """Return the table for the README."""
+    lines = ["| parameter | default | range | meaning |", "|---|---|---|---|"]
+    for row in table():
+        meta = row.metadata
+        default = list(row.default) if isinstance(row.default, tuple) else row.default
+        if row.default is MISSING or row.default == "":
+            default = '""'
+        limits = " ".join(f"`{choice}`" for choice in meta["choices"])
+        if meta["minimum"] is not None:
+            limits = f"{meta['minimum']:g} … {meta['maximum']:g}"
+        unit = f" ({meta['unit']})" if meta["unit"] else ""
+        shown = str(default).lower() if isinstance(default, bool) else default
+        lines.append(f"| `{row.name}` | {shown} | {limits} | {meta['description']}{unit} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown())
