@@ -1,0 +1,111 @@
+"""What goes into the front door and what comes out of it: Frame, Estimate, and the reasons for silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from cross_view_localizer.camera import Camera
+    from cross_view_localizer.geo import RigidTransform
+    from cross_view_localizer.heatmap import Heatmap
+    from cross_view_localizer.modes import Mode
+    from cross_view_localizer.prior import Prior
+    from cross_view_localizer.satellite_map import Patch
+
+
+class Reason(str, Enum):
+    """Why a frame has no pose; the values are what ``~/estimate`` and the diagnostics say."""
+
+    NO_IMAGE = "no_image"
+    BAD_IMAGE = "bad_image"  # unknown encoding, wrong size, truncated or undecodable data
+    NO_CAMERA_INFO = "no_camera_info"
+    BAD_CAMERA_INFO = (
+        "bad_camera_info"  # K = 0 for a pinhole, a camera this view can't be made from
+    )
+    NO_EXTRINSICS = "no_extrinsics"
+    WAITING = "waiting"  # the prior for this stamp is still on its way
+    NO_FIX = "no_fix"
+    STALE_PRIOR = "stale_prior"
+    HEADING_UNKNOWN = "heading_unknown"
+    PRIOR_TOO_WIDE = "prior_too_wide"
+    OUTSIDE_MAP = "outside_map"
+    LITTLE_IMAGERY = "little_imagery"
+    TOO_UNCERTAIN = "too_uncertain"
+    SECOND_MODE = "second_mode"
+    COVARIANCE_NOT_PD = "covariance_not_pd"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image with everything that is known of how it was taken.
+
+    Attributes:
+        image: (H, W, 3) uint8, RGB, as the camera gave it (distorted).
+        stamp: time of acquisition, nanoseconds.
+        camera: intrinsics and distortion.
+        camera_in_base: takes points of the camera's optical frame to ``base_link``.
+    """
+
+    image: NDArray[np.uint8]
+    stamp: int
+    camera: Camera
+    camera_in_base: RigidTransform
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The answer for one frame: a pose of ``base_link`` in ``map``, or a named reason why there is none.
+
+    Everything here is about ``base_link``: heatmap and modes are shifted from the camera too.
+
+    Attributes:
+        stamp: the image's, nanoseconds.
+        status: "ok" or "refused".
+        reason, detail: why it was refused (None and "" when ok); detail is one line for people.
+        pose: (x, y, yaw), metres and radians; None when refused.
+        covariance: (3, 3) over (x, y, yaw), m², m·rad, rad²; None when refused.
+        yaw_from_prior: the method estimated no heading: yaw and its variance are the prior's.
+        confidence: probability that the position is right to ``confidence_radius``, 0 … 1.
+        modes: the chosen mode first, then the others by falling mass.
+        heatmap: calibrated distribution over positions of ``base_link``; None where the network did not run.
+        patch: the aerial picture searched; None where it was not cut.
+        prior: the prior used; None where there was none.
+        timing: wall-clock milliseconds by stage.
+        model_id: name of the model and hash of its weights.
+        prior_fused: the prior was multiplied into the heatmap (once).
+        raw_pose, raw_covariance: as pose and covariance, but filled whenever the network ran.
+    """
+
+    stamp: int
+    status: str
+    reason: Reason | None = None
+    detail: str = ""
+    pose: tuple[float, float, float] | None = None
+    covariance: NDArray[np.float64] | None = None
+    yaw_from_prior: bool = True
+    confidence: float = 0.0
+    modes: tuple[Mode, ...] = ()
+    heatmap: Heatmap | None = None
+    patch: Patch | None = None
+    prior: Prior | None = None
+    timing: dict[str, float] = field(default_factory=dict)
+    model_id: str = ""
+    prior_fused: bool = False
+    raw_pose: tuple[float, float, float] | None = None
+    raw_covariance: NDArray[np.float64] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a pose to publish."""
+        return self.status == "ok"
+
+
+def refusal(stamp: int, reason: Reason, detail: str, prior: Prior | None = None) -> Estimate:
+    """Return the Estimate of a frame that never reached the network."""
+    return Estimate(stamp=stamp, status="refused", reason=reason, detail=detail, prior=prior)
