@@ -71,7 +71,7 @@ def soft_cross_entropy(log_mass: Tensor, target: Tensor) -> Tensor:
         target = target.unsqueeze(1)
     if target.shape != log_mass.shape:
         raise ValueError(
-            f"target of shape {tuple(target.shape)}: expected the log mass's {tuple(log_mass.shape)}"
+            f"target of shape {tuple(target.shape)}: expected {tuple(log_mass.shape)}"
         )
     target = target.float()
     # A masked cell has log mass -inf; where the target is zero it must count nothing, not NaN.
@@ -94,7 +94,7 @@ def bottleneck_labels(target: Tensor, cells: int) -> Tensor:
 def _positive_log_probabilities(
     matching: Tensor, labels: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Return (B, cells) weights, zero for non-positives, and log softmax(matching / temperature)."""
+    """Return (B, cells) weights, zero for non-positives, and log softmax(matching / τ)."""
     if matching.shape != labels.shape:
         raise ValueError(
             f"labels of shape {tuple(labels.shape)}: expected the map's {tuple(matching.shape)}"
