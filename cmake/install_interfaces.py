@@ -4,9 +4,9 @@ Run by ``make``, with the Python of a virtual environment that holds ROS 2 wheel
 
     .venv/bin/python cmake/install_interfaces.py
 
-A checkout then runs as it is: the environment gets the generated ``cross_view_localizer.msg`` without a copy of
-our code, and a path file that lets ``import cross_view_localizer`` find the checkout from anywhere; the
-package's ``__init__`` merges the two.
+A checkout then runs as it is: the environment gets the generated ``cross_view_localizer.msg``
+without a copy of our code, and a path file that lets ``import cross_view_localizer`` find the
+checkout from anywhere; the package's ``__init__`` merges the two.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def generate(source: Path, prefix: Path, *options: str) -> None:
     c, cxx = compiler()
     environment = dict(os.environ)
     # pip's build isolation hides this environment from child Pythons through a sitecustomize.
-    environment.pop("PYTHONPATH", None)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [path for path in paths if path and not (Path(path) / "sitecustomize.py").exists()]
+    environment["PYTHONPATH"] = os.pathsep.join(kept)
     environment["PATH"] = os.pathsep.join([str(Path(sys.prefix) / "bin"), environment["PATH"]])
     environment["VIRTUAL_ENV"] = sys.prefix
     build = Path(tempfile.mkdtemp(prefix=f"{source.name}-interfaces-"))
@@ -78,16 +80,19 @@ def generate(source: Path, prefix: Path, *options: str) -> None:
     shutil.rmtree(build)
 
 
+def has_generators() -> bool:
+    """Return whether the running Python's environment holds the ROS 2 wheels' generators."""
+    return (Path(sys.prefix) / "share" / "rosidl_default_generators").is_dir()
+
+
 def main() -> None:
     """Install what the environment lacks."""
     prefix = Path(sys.prefix)
     if sys.prefix == sys.base_prefix:
+        raise SystemExit("interfaces: run this with a virtual environment's Python")
+    if not has_generators():
         raise SystemExit(
-            "interfaces: run this with a virtual environment's Python, not the system's"
-        )
-    if not (prefix / "share" / "rosidl_default_generators").is_dir():
-        raise SystemExit(
-            f"interfaces: {prefix} has no rosidl generators; pip install -r requirements/ros.txt first"
+            f"interfaces: {prefix} has no rosidl generators: pip install -r requirements/ros.txt"
         )
     packages = Path(sysconfig.get_path("purelib"))
     if importlib.util.find_spec("tf2_msgs") is None:
@@ -95,6 +100,9 @@ def main() -> None:
     generate(ROOT, prefix, "-DINTERFACES_ONLY=ON")
     # The generated empty __init__ would hide the checkout from anyone outside it.
     (packages / PACKAGE / "__init__.py").unlink()
+    # Nor is this a distribution that pip could upgrade or remove.
+    for metadata in packages.glob(f"{PACKAGE}-*.egg-info"):
+        shutil.rmtree(metadata)
     (packages / f"{PACKAGE}_checkout.pth").write_text(f"{ROOT}\n")
 
 
