@@ -125,25 +125,26 @@ class Parameters:
     image_timeout: float = _entry(
         3.0, "silence of the camera that diagnostics report", 0.1, 600.0, unit="s"
     )
-    max_future: float = _entry(
-        1.0, "a stamp further ahead of the clock than this is refused", 0.0, 3600.0, unit="s"
-    )
 
-    # Prior
+    # Prior; the names are PriorConfig's
     heading_source: str = _entry(
         "odom_aligned",
         "odom_aligned finds the odometry's zero from course over ground; the others: see Headings",
         choices=("imu_enu", "odom_enu", "odom_aligned", "course", "fixed", "unknown"),
     )
-    fixed_heading: float = _entry(
-        0.0,
-        "the heading where heading_source is fixed (0 = east, counter-clockwise)",
-        -7.0,
-        7.0,
-        unit="rad",
+    fixed_yaw: float = _entry(
+        0.0, "heading of `fixed` (0 = east, counter-clockwise)", -7.0, 7.0, unit="rad"
     )
+    fixed_yaw_std: float = _entry(0.05, "its standard deviation", 0.001, 3.2, unit="rad")
     default_fix_std: float = _entry(
         5.0, "standard deviation of a fix that states none", 0.01, 1000.0, unit="m"
+    )
+    default_yaw_std: float = _entry(
+        0.05,
+        "standard deviation of an IMU or odometry yaw that states none",
+        0.001,
+        3.2,
+        unit="rad",
     )
     max_prior_wait: float = _entry(
         0.05, "how long a frame waits for samples after its stamp", 0.0, 10.0, unit="s"
@@ -151,12 +152,29 @@ class Parameters:
     max_prior_age: float = _entry(
         5.0,
         "how long a fix is carried on by odometry before frames are refused",
-        0.0,
+        0.1,
         600.0,
         unit="s",
     )
-    course_min_speed: float = _entry(
+    max_initial_pose_age: float = _entry(60.0, "the same for an initialpose", 0.1, 3600.0, unit="s")
+    buffer_seconds: float = _entry(
+        10.0, "how far back samples are kept; at least max_prior_age", 0.2, 3600.0, unit="s"
+    )
+    min_speed: float = _entry(
         2.0, "speed above which course over ground is a heading", 0.1, 50.0, unit="m/s"
+    )
+    odometry_distance_std: float = _entry(
+        0.02, "odometry's position error per metre travelled", 0.0, 1.0
+    )
+    odometry_yaw_drift: float = _entry(
+        0.003, "odometry's yaw error, grows with the root of time", 0.0, 1.0, unit="rad/√s"
+    )
+    max_future: float = _entry(
+        0.5,
+        "samples and images stamped further ahead of the clock are dropped",
+        0.001,
+        3600.0,
+        unit="s",
     )
     fuse_prior: bool = _entry(
         False, "multiply the prior into the result; false: ~/pose carries what the image adds"
