@@ -1,0 +1,222 @@
+"""From a camera's picture to the view that a model wants, with the view's exact geometry."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.geo import RigidTransform, rotation_from_euler
+from cross_view_localizer.models.contract import View
+
+# A panorama mounted within this of level, radians, is taken as level: no remapping.
+LEVEL = math.radians(0.1)
+
+
+class ViewMaker:
+    """Makes a model's ground view from a camera's pictures; one per camera, mounting and view.
+
+    A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect ratio and
+    resized. A fisheye or equirectangular camera gives a pinhole view that looks level along the
+    camera's azimuth. An equirectangular camera gives a panorama, levelled, its middle column along the
+    camera's azimuth.
+
+    Args:
+        camera: of the pictures.
+        camera_in_base: the optical frame in ``base_link``.
+        view: what the model wants.
+        base_height: ``base_link`` above the road, metres.
+        field_of_view: horizontal, radians, of a pinhole view from a fisheye or equirectangular camera.
+
+    Attributes:
+        intrinsics: (3, 3) pinhole matrix of the view, pixel centres at integers; identity for a panorama.
+        rotation: (3, 3) from the view's optical frame to the camera's levelled frame (x along its
+            azimuth, y left, z up).
+        height: of the camera above the road, metres.
+        azimuth: yaw of the camera's forward axis in ``base_link``, radians.
+
+    Raises:
+        ValueError: a view that the camera can't give, a camera that looks straight up or down, or one
+            that isn't above the road.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        camera_in_base: RigidTransform,
+        view: View,
+        *,
+        base_height: float = 0.0,
+        field_of_view: float = math.pi / 2,
+    ) -> None:
+        self.camera, self.view = camera, view
+        self._size = (view.ground_width, view.ground_height)
+        self.height = float(camera_in_base.translation[2]) + base_height
+        if not self.height > 0:
+            raise ValueError(
+                f"camera {self.height:g} m above the road: expected above 0; give the camera's "
+                "extrinsics, or base_height if base_link is not on the road"
+            )
+        forward = camera_in_base.rotation[:, 2]
+        if abs(forward[2]) > math.sin(math.radians(80)):
+            raise ValueError(
+                f"camera looks along {forward.round(3).tolist()} in base_link: expected an optical "
+                "frame (z forward) that looks along the road; check its frame name or extrinsics"
+            )
+        self.azimuth = math.atan2(forward[1], forward[0])
+        # The camera's own optical frame in its levelled frame.
+        self._mounting = rotation_from_euler(0, 0, -self.azimuth) @ camera_in_base.rotation
+        self.rotation: NDArray[np.float64] = self._mounting
+        self.intrinsics: NDArray[np.float64] = np.eye(3)
+        self._maps: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._crop = (slice(None), slice(None))
+        if view.ground == "panorama":
+            self._prepare_panorama()
+        elif camera.kind == "pinhole":
+            self._prepare_pinhole()
+        else:
+            self._prepare_level_pinhole(field_of_view)
+
+    def __call__(self, image: NDArray[np.uint8], turn: float = 0.0) -> NDArray[np.uint8]:
+        """Return the view of a picture, both (H, W, 3) uint8 RGB.
+
+        Args:
+            image: of the camera's size.
+            turn: for a panorama, yaw (counter-clockwise, radians) from the camera's azimuth to where
+                the middle column is to look, to half a column of the finer picture; else 0.
+
+        Raises:
+            ValueError: a picture of another size or type; a turned pinhole view.
+        """
+        if image.shape != (self.camera.height, self.camera.width, 3) or image.dtype != np.uint8:
+            raise ValueError(
+                f"image {image.shape} {image.dtype}: expected "
+                f"{(self.camera.height, self.camera.width, 3)} uint8, as the camera's calibration says"
+            )
+        if turn and self.view.ground != "panorama":
+            raise ValueError(f"turn of {turn} rad: a pinhole view can't look elsewhere, expected 0")
+        picture = image[self._crop]
+        if self._maps is not None:
+            border = cv2.BORDER_CONSTANT if self.camera.matrix is not None else cv2.BORDER_WRAP
+            picture = cv2.remap(image, *self._maps, cv2.INTER_LINEAR, borderMode=border)
+        if picture.shape[1] >= self._size[0]:
+            return _resized(_rolled(picture, turn), self._size)
+        return _rolled(_resized(picture, self._size), turn)
+
+    def _prepare_pinhole(self) -> None:
+        camera = self.camera
+        if not camera.distortion:
+            width, height = _fit(camera.width, camera.height, *self._size)
+            left, top = (camera.width - width) // 2, (camera.height - height) // 2
+            self._crop = (slice(top, top + height), slice(left, left + width))
+            crop = camera.cropped(left, top, width, height)
+        else:
+            crop = self._undistorted_crop()
+            self._set_maps(crop, np.eye(3))
+        matrix = crop.resized(*self._size).matrix
+        assert matrix is not None
+        self.intrinsics = matrix
+
+    def _undistorted_crop(self) -> Camera:
+        """The largest central undistorted picture, no wider than the distorted, without empty borders."""
+        camera = self.camera
+        assert camera.matrix is not None
+        width, height = _fit(camera.width, camera.height, *self._size)
+        middle = np.array([camera.width - 1, camera.height - 1]) / 2
+        low, high = 0.0, 1.0
+        for _ in range(20):
+            # High is tried first: a barrel lens, the usual case, needs no more.
+            scale = high if low == 0.0 and high == 1.0 else (low + high) / 2
+            edge = _border(width * scale, height * scale) + middle
+            seen = np.isfinite(self._distorted(edge)).all()
+            low, high = (scale, high) if seen else (low, scale)
+            if low == 1.0:
+                break
+        if low < 0.1:
+            raise ValueError(
+                f"distortion {camera.distortion} leaves no undistorted picture: expected coefficients "
+                "that fit K and camera_model"
+            )
+        width, height = _fit(int(width * low), int(height * low), *self._size)
+        corner = middle - (np.array([width, height]) - 1) / 2
+        matrix = camera.matrix.copy()
+        matrix[:2, 2] -= corner
+        return Camera("pinhole", width, height, matrix)
+
+    def _distorted(self, uv: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixels of the distorted picture for those of an undistorted one with the same K."""
+        ideal = Camera("pinhole", self.camera.width, self.camera.height, self.camera.matrix)
+        return self.camera.project(ideal.ray(uv))
+
+    def _prepare_level_pinhole(self, field_of_view: float) -> None:
+        if not 0 < field_of_view <= math.radians(150):
+            raise ValueError(
+                f"field of view of {math.degrees(field_of_view):g} degrees: expected up to 150"
+            )
+        width, height = self._size
+        focal = width / 2 / math.tan(field_of_view / 2)
+        matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+        self.intrinsics, self.rotation = matrix, OPTICAL_TO_BODY
+        turn = self._mounting.T @ OPTICAL_TO_BODY
+        # As fine as the source in the middle of the view, so that the last step averages.
+        here = self.camera.project(np.stack([turn @ (1 / focal, 0, 1), turn @ (0, 0, 1)]))
+        if not np.isfinite(here).all():
+            raise ValueError(
+                "the fisheye camera does not see level along its own azimuth: check its K"
+            )
+        finer = max(1, round(float(np.linalg.norm(here[0] - here[1]))))
+        virtual = Camera("pinhole", width, height, matrix).resized(width * finer, height * finer)
+        self._set_maps(virtual, turn)
+
+    def _prepare_panorama(self) -> None:
+        if self.camera.kind != "equirectangular":
+            raise ValueError(
+                f"a panorama from a {self.camera.kind} camera: expected an equirectangular one; choose "
+                "weights for a front camera, or set camera_model: equirectangular if it is one"
+            )
+        tilt = math.acos(min(1.0, (np.trace(self._mounting.T @ OPTICAL_TO_BODY) - 1) / 2))
+        if tilt <= LEVEL:
+            return
+        self.rotation = OPTICAL_TO_BODY
+        finer = max(1, round(self.camera.width / self._size[0]))
+        virtual = Camera("equirectangular", self._size[0] * finer, self._size[1] * finer)
+        self._set_maps(virtual, self._mounting.T @ OPTICAL_TO_BODY)
+
+    def _set_maps(self, virtual: Camera, turn: NDArray[np.float64]) -> None:
+        """Where each pixel of a virtual camera, turned by ``turn`` into this one's frame, is found."""
+        uv = np.stack(np.meshgrid(np.arange(virtual.width), np.arange(virtual.height)), axis=-1)
+        at = self.camera.project(virtual.ray(uv) @ turn.T)
+        at = np.where(np.isfinite(at), at, -1e4).astype(np.float32)
+        self._maps = (np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]))
+
+
+def _fit(width: int, height: int, wanted_width: int, wanted_height: int) -> tuple[int, int]:
+    """The largest size of the wanted aspect ratio (to whole pixels) that fits."""
+    scale = min(width / wanted_width, height / wanted_height)
+    return max(1, round(wanted_width * scale)), max(1, round(wanted_height * scale))
+
+
+def _border(width: float, height: float) -> NDArray[np.float64]:
+    """Points all along the outline of a rectangle of pixels around the origin, (N, 2)."""
+    t = np.linspace(-0.5, 0.5, 65)
+    half = np.full_like(t, 0.5)
+    sides = [(t, half), (t, -half), (half, t), (-half, t)]
+    return np.concatenate([np.stack(side, axis=-1) for side in sides]) * (width - 1, height - 1)
+
+
+def _rolled(panorama: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
+    """Bring what lies ``turn`` to the left of the middle column into it."""
+    columns = round(turn / (2 * math.pi) * panorama.shape[1]) % panorama.shape[1]
+    return np.roll(panorama, columns, axis=1) if columns else panorama
+
+
+def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize to (width, height), averaging where it shrinks."""
+    if picture.shape[1::-1] == size:
+        return np.ascontiguousarray(picture)
+    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
