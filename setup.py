@@ -1,9 +1,9 @@
 """The package for pip; colcon reads CMakeLists.txt instead and ignores this file.
 
-Beside the Python modules this brings ``cross_view_localizer.msg`` where the environment holds the ROS 2
-wheels' generators (requirements/ros.txt): the build step runs the same CMake project into a staging
-directory and copies the result. An editable install gives no messages; a checkout needs none
-(``make venv``).
+Beside the Python modules this brings ``cross_view_localizer.msg`` where the environment holds the
+generators of the ROS 2 wheels (requirements/ros.txt): the build step runs the same CMake project
+into a staging directory and copies the result. An editable install gives no messages; a checkout
+needs none (``make venv``).
 """
 
 from __future__ import annotations
