@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Grid:
-    """``width`` × ``height`` square cells whose middle lies at ``center`` and whose image-up points to ``up``.
+    """``width`` × ``height`` square cells about ``center``, whose image-up points to ``up``.
 
     Pixels are (column, row) = (u, v) with centres at integers, so the middle of the grid is the
     pixel ((width − 1) / 2, (height − 1) / 2).
@@ -32,7 +32,8 @@ class Grid:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or not self.gsd > 0:
             raise ValueError(
-                f"grid of {self.width} x {self.height} cells at {self.gsd} m: expected positive sizes"
+                f"grid of {self.width} x {self.height} cells at {self.gsd} m: "
+                "expected positive sizes"
             )
 
     @property
@@ -71,6 +72,7 @@ class Grid:
         """
         if width * self.height != height * self.width:
             raise ValueError(
-                f"{self.width} x {self.height} cells can't become {width} x {height}: cells stay square"
+                f"{self.width} x {self.height} cells can't become {width} x {height}: "
+                "expected the same proportions, since cells stay square"
             )
         return replace(self, width=width, height=height, gsd=self.gsd * self.width / width)

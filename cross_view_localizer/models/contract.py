@@ -1,4 +1,5 @@
-"""What every method offers and asks for, so that localizer, training and evaluation treat all alike."""
+"""What every method offers and asks for, so that localizer, training and evaluation treat all
+alike."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class View:
         aerial_gsd: its ground sampling distance, metres per pixel.
         output_size: side of the square heatmap, cells; it has the aerial picture's up.
         output_gsd: metres per heatmap cell.
-        aerial_ahead: metres by which the aerial picture's middle lies ahead (image-up) of the heatmap's
+        aerial_ahead: metres by which the aerial picture's middle lies ahead (image-up) of the
+            heatmap's
             middle: a front camera sees nothing behind it, so imagery there is of no use.
         heading_up: the aerial picture's up is the camera's azimuth; otherwise it is north, and a
             panorama's middle column looks north.
@@ -46,9 +48,11 @@ class GroundInput(NamedTuple):
 
     Attributes:
         image: (B, 3, ground_height, ground_width) float, RGB, 0 … 255.
-        intrinsics: (B, 3, 3) pinhole matrix at this size (pixel centres at integers); for panoramas unused.
+        intrinsics: (B, 3, 3) pinhole matrix at this size (pixel centres at integers); for
+            panoramas unused.
         rotation: (B, 3, 3) takes a vector of the optical frame (x right, y down, z forward) to the
-            camera's levelled frame (x along the camera's azimuth, y left, z up): the mounting's pitch and roll.
+            camera's levelled frame (x along the camera's azimuth, y left, z up): the mounting's
+            pitch and roll.
         height: (B,) optical centre above the road, metres.
     """
 
@@ -62,9 +66,11 @@ class Scores(NamedTuple):
     """What match() returns.
 
     Attributes:
-        log_mass: (B, R, output_size, output_size) float32; each sample's exponentials sum to one over
+        log_mass: (B, R, output_size, output_size) float32; each sample's exponentials sum to one
+            over
             the last three axes. Rows run down (image-down), columns right.
-        yaw_offsets: (R,) float32 radians, counter-clockwise: camera azimuth minus the aerial picture's up
+        yaw_offsets: (R,) float32 radians, counter-clockwise: camera azimuth minus the aerial
+            picture's up
             (heading-up views). A single 0 where the method takes the heading as given.
     """
 
@@ -73,7 +79,8 @@ class Scores(NamedTuple):
 
 
 def log_softmax_map(logits: Tensor) -> Tensor:
-    """Normalise (B, R, H, W) logits to log mass over (R, H, W), in float32 whatever autocast says."""
+    """Normalise (B, R, H, W) logits to log mass over (R, H, W), in float32 whatever autocast
+    says."""
     flat = torch.log_softmax(logits.float().flatten(1), dim=1)
     return flat.view(logits.shape)
 

@@ -1,0 +1,129 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cross_view_localizer.models.bev import BevModel
+from cross_view_localizer.models.contract import GroundInput
+from cross_view_localizer.models.lift import (
+    project_panorama,
+    project_pinhole,
+    sample_features,
+    small_rotation,
+    to_optical,
+)
+
+LEVEL = torch.tensor(
+    [[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]
+)  # optical -> x fwd, y left
+
+
+def ground_input(model: BevModel, batch: int = 2) -> GroundInput:
+    height, width = model.view.ground_height, model.view.ground_width
+    focal = 130.0
+    intrinsics = torch.tensor(
+        [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]]
+    )
+    image = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(1)) * 255
+    return GroundInput(
+        image,
+        intrinsics.expand(batch, 3, 3),
+        LEVEL.expand(batch, 3, 3),
+        torch.full((batch,), 1.5),
+    )
+
+
+def test_a_point_ahead_on_the_road_lies_below_the_horizon() -> None:
+    points = torch.tensor([[10.0, 0.0, 0.0], [10.0, 2.0, 0.0], [-5.0, 0.0, 0.0]])
+    optical = to_optical(points, LEVEL[None], torch.tensor([1.5]))
+    intrinsics = torch.tensor([[[100.0, 0, 120], [0, 100.0, 80], [0, 0, 1]]])
+    uv, seen = project_pinhole(optical, intrinsics, (160, 240))
+    np.testing.assert_allclose(uv[0, 0], [120, 95], atol=1e-4)
+    np.testing.assert_allclose(uv[0, 1], [100, 95], atol=1e-4)  # left of the middle
+    assert seen.tolist() == [[True, True, False]]
+
+
+def test_panorama_columns_run_from_behind_over_left_ahead_and_right() -> None:
+    points = torch.tensor([[10.0, 0, 0], [0, 10.0, 0], [0, -10.0, 0]])
+    optical = to_optical(points, LEVEL[None], torch.tensor([0.0]))
+    uv, _ = project_panorama(optical, (200, 400))
+    np.testing.assert_allclose(uv[0, :, 0], [199.5, 99.5, 299.5], atol=1e-3)
+    np.testing.assert_allclose(uv[0, :, 1], 99.5, atol=1e-3)
+
+
+def test_pitch_correction_moves_the_horizon() -> None:
+    """A camera pitched up by p sees the horizon lower, by f tan p."""
+    pitch = torch.tensor([0.02])
+    optical = to_optical(
+        torch.tensor([[1e6, 0.0, 1.5]]),
+        LEVEL[None] @ small_rotation(pitch, 0 * pitch),
+        torch.tensor([1.5]),
+    )
+    intrinsics = torch.tensor([[[100.0, 0, 120], [0, 100.0, 80], [0, 0, 1]]])
+    uv, _ = project_pinhole(optical, intrinsics, (160, 240))
+    assert float(uv[0, 0, 1]) - 80 == pytest.approx(100 * math.tan(0.02), abs=1e-3)
+
+
+def test_features_are_read_where_the_picture_has_them() -> None:
+    """A half-size picture's pixel i lies between pixels 2i and 2i + 1."""
+    ramp = torch.arange(16.0).repeat(8, 1)[None, None] * 2 + 0.5
+    got = sample_features(ramp, torch.tensor([[[7.0, 4.0], [20.25, 9.0]]]), 2, wrap=False)
+    np.testing.assert_allclose(got[0, 0], [7.0, 20.25], atol=1e-4)
+
+
+def test_panorama_features_go_on_across_the_seam() -> None:
+    row = torch.tensor([4.0, 1.0, 2.0, 6.0])[None, None, None].expand(1, 1, 4, 4)
+    got = sample_features(row, torch.tensor([[[-0.5, 3.0], [7.5, 3.0]]]), 2, wrap=True)
+    np.testing.assert_allclose(got[0, 0], [5.0, 5.0], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["pinhole", "panorama"])
+@pytest.mark.parametrize(("row", "column", "turned"), [(3, 40, 0), (24, 24, 1), (46, 5, 2)])
+def test_correlation_finds_where_the_template_was_cut(
+    kind: str, row: int, column: int, turned: int
+) -> None:
+    """Cells cut from the aerial descriptors about a place, as a camera turned by an offset sees
+    them."""
+    model = BevModel(ground=kind).eval()
+    rng = torch.Generator().manual_seed(3)
+    coarse = torch.randn(1, 24, 32, 32, generator=rng)
+    descriptors = torch.nn.functional.interpolate(coarse, size=(96, 96), mode="bicubic")
+    descriptors = torch.nn.functional.normalize(descriptors, dim=1)
+    top, left = model._corner()
+    forward, lefts = model.points[: 41 * 41 * 2, 0], model.points[: 41 * 41 * 2, 1]
+    rows, columns = model._lengths()
+    forward, lefts = forward[: rows * columns], lefts[: rows * columns]
+    angle = float(model.yaw_offsets[turned])
+    c, s = math.cos(angle), math.sin(angle)
+    ahead, leftward = forward * c - lefts * s, forward * s + lefts * c
+    cell = torch.stack([left + column - leftward, top + row - ahead], dim=-1)[None]
+    template = sample_features(descriptors, cell, 1, wrap=False).view(1, 24, rows, columns)
+    seen = model._turn(template, torch.ones(1, rows, columns))
+    score = model._correlate(torch.fft.rfft2(descriptors), seen)
+    best = int(score.flatten().argmax())
+    assert np.unravel_index(best, score.shape[1:]) == (turned, row, column)
+    assert float(score.max()) > 0.85
+
+
+@pytest.mark.parametrize("kind", ["pinhole", "panorama"])
+def test_scores_are_a_distribution_of_the_promised_shape(kind: str) -> None:
+    model = BevModel(ground=kind).eval()
+    with torch.inference_mode():
+        scores = model(torch.rand(2, 3, 192, 192) * 255, ground_input(model))
+    assert scores.log_mass.shape == (2, 3, 96, 96)
+    np.testing.assert_allclose(scores.log_mass.exp().sum(dim=(1, 2, 3)), 1, atol=1e-4)
+
+
+def test_the_blind_control_does_not_see_the_camera() -> None:
+    model = BevModel(blind=True).eval()
+    aerial, ground = torch.rand(2, 3, 192, 192) * 255, ground_input(model)
+    with torch.inference_mode():
+        one = model(aerial, ground).log_mass
+        other = model(aerial, ground._replace(image=255 - ground.image)).log_mass
+    assert torch.equal(one, other)
+
+
+def test_an_unknown_ground_view_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of pinhole, panorama"):
+        BevModel(ground="fisheye")

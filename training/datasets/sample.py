@@ -1,0 +1,91 @@
+"""The one sample type that every dataset's reader gives, and how samples become a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cross_view_localizer.models.contract import GroundInput
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A pair of pictures with its truth.
+
+    Attributes:
+        aerial: (S, S, 3) uint8 RGB.
+        ground: (h, w, 3) uint8 RGB.
+        intrinsics: (3, 3) pinhole matrix of the ground picture; the identity for panoramas.
+        rotation: (3, 3) optical frame to the camera's levelled frame, as a calibration states it.
+        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians.
+        height: optical centre above the road, metres.
+        offset: (2,) truth minus the heatmap's middle, in metres to the (right, down) of the
+            picture.
+        yaw: camera azimuth minus the aerial picture's up, radians, counter-clockwise.
+        position: (2,) truth in the map frame, metres; heading: the camera's azimuth there.
+        group: what bootstraps and splits go by: a town, a drive, a city.
+        reference_point: which point of the vehicle ``offset`` is the truth of.
+    """
+
+    aerial: NDArray[np.uint8]
+    ground: NDArray[np.uint8]
+    intrinsics: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    tilt: NDArray[np.float64]
+    height: float
+    offset: NDArray[np.float64]
+    yaw: float
+    position: NDArray[np.float64]
+    heading: float
+    group: int
+    reference_point: str = "camera"
+
+
+class Batch(NamedTuple):
+    """Samples stacked: pictures as (B, 3, H, W) float32 0 … 255, channels last in memory."""
+
+    aerial: Tensor
+    ground: GroundInput
+    tilt: Tensor
+    offset: Tensor
+    yaw: Tensor
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one view into a batch of float32 tensors."""
+
+    def pictures(images: list[NDArray[np.uint8]]) -> Tensor:
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+
+    def numbers(values: list[NDArray[np.float64]] | list[float]) -> Tensor:
+        return torch.from_numpy(np.stack(values).astype(np.float32))
+
+    ground = GroundInput(
+        pictures([s.ground for s in samples]),
+        numbers([s.intrinsics for s in samples]),
+        numbers([s.rotation for s in samples]),
+        numbers([s.height for s in samples]),
+    )
+    return Batch(
+        pictures([s.aerial for s in samples]),
+        ground,
+        numbers([s.tilt for s in samples]),
+        numbers([s.offset for s in samples]),
+        numbers([s.yaw for s in samples]),
+    )
+
+
+def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (pitch, roll) of the optical frame by which ``true`` differs from ``rotation``,
+    radians.
+
+    Both (3, 3), optical to levelled frame; to first order, as the angles are a degree or two.
+    """
+    error = rotation.T @ true
+    return np.array([(error[2, 1] - error[1, 2]) / 2, (error[1, 0] - error[0, 1]) / 2])

@@ -1,0 +1,220 @@
+"""Samples from procedural towns: an endless stream for training, fixed frames for measuring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, IterableDataset
+
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.contract import View
+from training.datasets.augment import augment
+from training.datasets.sample import Sample, tilt_between
+from training.town.seeds import check_training_seed
+from training.town.town import CameraPose, GroundFrame, Town
+
+YAW_NOISE = math.radians(5.0)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Where the heatmap's middle is put: truth plus (east, north) metres, and up: truth plus yaw,
+    radians."""
+
+    east: float
+    north: float
+    yaw: float
+
+
+class AerialSource:
+    """A town's aerial picture, halved until it is little finer than what is asked of it."""
+
+    def __init__(self, image: NDArray[np.uint8], grid: Grid, gsd: float) -> None:
+        while grid.gsd * 2 <= gsd * 1.2:
+            width, height = grid.width // 2 * 2, grid.height // 2 * 2
+            size = (width // 2, height // 2)
+            middle = grid.pixel_to_map(((width - 1) / 2, (height - 1) / 2))
+            image = np.asarray(
+                cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_AREA)
+            )
+            grid = Grid(*size, grid.gsd * 2, (float(middle[0]), float(middle[1])), grid.up)
+        self.image, self.grid = image, grid
+
+    def crop(self, target: Grid) -> NDArray[np.uint8]:
+        """Return the picture (target.height, target.width, 3) on ``target``; beyond the edge it is
+        black."""
+        corners = np.array(
+            [[0, 0], [target.width - 1, 0], [0, target.height - 1]], dtype=np.float64
+        )
+        source = self.grid.map_to_pixel(target.pixel_to_map(corners))
+        affine = cv2.getAffineTransform(corners.astype(np.float32), source.astype(np.float32))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpAffine(self.image, affine, (target.width, target.height), flags=flags)
+        )
+
+
+def heatmap_grid(view: View, pose: CameraPose, prior: Prior) -> Grid:
+    """Return the grid of the heatmap that a prior with this error gives (heading-up)."""
+    center = (pose.x + prior.east, pose.y + prior.north)
+    return Grid(view.output_size, view.output_size, view.output_gsd, center, pose.yaw + prior.yaw)
+
+
+def aerial_grid(view: View, heatmap: Grid) -> Grid:
+    """Return the grid of the aerial picture that belongs to a heatmap."""
+    x, y = heatmap.center
+    ahead = view.aerial_ahead
+    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
+    return Grid(view.aerial_size, view.aerial_size, view.aerial_gsd, center, heatmap.up)
+
+
+def make_sample(
+    source: AerialSource, view: View, pose: CameraPose, frame: GroundFrame, prior: Prior, group: int
+) -> Sample:
+    """Crop the aerial picture where ``prior`` puts it and state the truth in it."""
+    grid = heatmap_grid(view, pose, prior)
+    u, v = grid.map_to_pixel((pose.x, pose.y))
+    middle = (grid.width - 1) / 2
+    return Sample(
+        aerial=source.crop(aerial_grid(view, grid)),
+        ground=frame.image,
+        intrinsics=np.asarray(frame.intrinsics, dtype=np.float64),
+        rotation=frame.rotation,
+        tilt=tilt_between(frame.rotation, frame.true_rotation),
+        height=frame.height,
+        offset=np.array([u - middle, v - middle]) * grid.gsd,
+        yaw=-prior.yaw,
+        position=np.array([pose.x, pose.y]),
+        heading=pose.yaw,
+        group=group,
+    )
+
+
+@dataclass
+class _OpenTown:
+    """A town in use: its frames, rendered when first asked for, each given ``uses`` times."""
+
+    town: Town
+    source: AerialSource
+    poses: list[CameraPose]
+    order: list[int]
+    frames: dict[int, GroundFrame] = field(default_factory=dict)
+
+
+class TownStream(IterableDataset[Sample]):
+    """Endless training samples; each worker draws its own towns.
+
+    Args:
+        view: the pictures that the model wants.
+        seed: of the stream; the same seed, worker count and version give the same samples.
+        frames: poses rendered per town; uses: crops, with fresh prior and light, per rendered
+            frame.
+        pool: towns open at a time per worker, so that a batch holds several.
+        towns: training seeds to draw from.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        seed: int,
+        frames: int = 120,
+        uses: int = 2,
+        pool: int = 8,
+        towns: Sequence[int] = range(100_000),
+    ) -> None:
+        check_training_seed(min(towns))
+        check_training_seed(max(towns))
+        self.view, self.seed = view, seed
+        self.frames, self.uses, self.pool, self.towns = frames, uses, pool, towns
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield samples for ever."""
+        worker = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
+        cv2.setNumThreads(1)
+        pool: list[_OpenTown] = []
+        while True:
+            if len(pool) < self.pool:
+                pool.append(self._open(rng))
+            index = int(rng.integers(len(pool)))
+            yield self._draw(pool[index], rng)
+            if not pool[index].order:
+                pool.pop(index)
+
+    def _open(self, rng: np.random.Generator) -> _OpenTown:
+        town = Town(int(self.towns[int(rng.integers(len(self.towns)))]))
+        poses = town.poses(self.frames, stream=f"train-{rng.integers(1 << 30)}")
+        order = [i for _ in range(self.uses) for i in rng.permutation(len(poses)).tolist()]
+        source = AerialSource(town.aerial, town.grid, self.view.aerial_gsd)
+        return _OpenTown(town, source, poses, order)
+
+    def _draw(self, opened: _OpenTown, rng: np.random.Generator) -> Sample:
+        index = opened.order.pop(0)
+        if index not in opened.frames:
+            opened.frames[index] = render(
+                opened.town, opened.poses[index], self.view, "train", index
+            )
+        half = self.view.output_size * self.view.output_gsd / 2
+        yaw = rng.uniform(-YAW_NOISE, YAW_NOISE)
+        pose = opened.poses[index]
+        right, up = rng.uniform(-half, half, 2)
+        east = right * math.sin(pose.yaw + yaw) + up * math.cos(pose.yaw + yaw)
+        north = -right * math.cos(pose.yaw + yaw) + up * math.sin(pose.yaw + yaw)
+        prior = Prior(east, north, yaw)
+        frame = opened.frames[index]
+        sample = make_sample(opened.source, self.view, pose, frame, prior, opened.town.seed)
+        return augment(sample, rng)
+
+
+def render(town: Town, pose: CameraPose, view: View, stream: str, index: int) -> GroundFrame:
+    """Render the ground picture that ``view`` asks for."""
+    return town.render(
+        pose, view.ground, view.ground_width, view.ground_height, stream=stream, index=index
+    )
+
+
+class TownFrames(Dataset[Sample]):
+    """Fixed frames of given towns with the benchmark prior: for validation, calibration and tests.
+
+    Args:
+        seeds: of the towns; frames: poses per town, at least 10 m apart; stream: names their draw.
+    """
+
+    def __init__(self, view: View, seeds: Sequence[int], frames: int, stream: str) -> None:
+        self.view = view
+        self.samples = [s for seed in seeds for s in self._samples(seed, frames, stream)]
+
+    def _samples(self, seed: int, frames: int, stream: str) -> Iterator[Sample]:
+        town = Town(seed)
+        source = AerialSource(town.aerial, town.grid, self.view.aerial_gsd)
+        priors = benchmark_priors(seed, frames)
+        for index, pose in enumerate(town.poses(frames, stream=stream, min_distance=10.0)):
+            frame = render(town, pose, self.view, stream, index)
+            yield make_sample(source, self.view, pose, frame, priors[index], seed)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+def benchmark_priors(seed: int, count: int) -> list[Prior]:
+    """Return the benchmark's priors: uniform ±18 m in east and north, ±5 degrees, fixed by the
+    seed."""
+    rng = np.random.default_rng([seed, 18])
+    return [
+        Prior(float(e), float(n), float(y))
+        for e, n, y in zip(
+            rng.uniform(-18, 18, count),
+            rng.uniform(-18, 18, count),
+            rng.uniform(-YAW_NOISE, YAW_NOISE, count),
+            strict=True,
+        )
+    ]
