@@ -1,4 +1,4 @@
-"""Brings a fix or an initial pose from its own stamp to another one, with the covariance it gathers."""
+"""Brings a fix or an initial pose from its own stamp to another, with the covariance it gathers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Belief:
 
 @dataclass(frozen=True)
 class _Carried:
-    """An antenna position: its covariance (2, 2) without the heading's part, and d position / d yaw."""
+    """An antenna position, its covariance (2, 2) without the heading's part, d position / d yaw."""
 
     position: complex
     covariance: NDArray[np.float64]
@@ -50,10 +50,13 @@ class _Carried:
 
 
 def from_fixes(buffers: SensorBuffers, stamp: int, heading: Heading | None) -> Belief | None:
-    """Return where the fixes on both sides, or the nearest one, put ``base_link``; None where all are too old.
+    """Return where the fixes on both sides, or the nearest one, put ``base_link``.
 
     Args:
         heading: the vehicle's yaw at ``stamp``, also where it is too vague to be told.
+
+    Returns:
+        the belief; None where all fixes are too old.
     """
     limit = round(buffers.config.max_prior_age * SECOND)
     before, after = buffers.fixes.around(stamp)
@@ -113,9 +116,9 @@ def _between(
     pose: OdometryPose | None,
     heading: Heading | None,
 ) -> _Carried:
-    """Interpolate: each fix carried by odometry, weighted by nearness; a straight line without odometry.
+    """Interpolate: each fix carried by odometry, weighted by nearness; without it a straight line.
 
-    Errors of neighbouring fixes are nearly the same, so their covariances are averaged, not reduced.
+    Errors of neighbouring fixes are nearly the same: their covariances are averaged, not reduced.
     """
     u, v = (stamp - before.stamp) / SECOND, (after.stamp - stamp) / SECOND
     w = u / (u + v)
@@ -123,7 +126,7 @@ def _between(
     b = _by_odometry(buffers, after, pose, heading)
     if a is not None and b is not None:
         covariance = (1 - w) * _matrix(before) + w * _matrix(after)
-        # Closing the loop removes most of the odometry's error: what the nearer end gathers is an upper bound.
+        # Closing the loop removes most of the odometry's error: the nearer end's is an upper bound.
         extra = min(
             a.covariance[0, 0] - before.covariance[0], b.covariance[0, 0] - after.covariance[0]
         )
@@ -178,7 +181,7 @@ def _by_odometry(
 
 
 def _at_constant_velocity(buffers: SensorBuffers, start: int, end: int) -> tuple[complex, float]:
-    """Return the step and its variance per axis, from the mean velocity of the fixes about ``start``."""
+    """Return the step and its variance per axis, by the fixes' mean velocity near ``start``."""
     config = buffers.config
     window = round(config.course_window * SECOND)
     seconds = (end - start) / SECOND
@@ -192,7 +195,7 @@ def _at_constant_velocity(buffers: SensorBuffers, start: int, end: int) -> tuple
 
 
 def _to_base(antenna: _Carried, arm: complex, heading: Heading | None, age: float) -> Belief:
-    """Move from the antenna to ``base_link``; where the yaw is unknown, the arm's circle widens the covariance."""
+    """Move from the antenna to ``base_link``; with no yaw the arm goes into the covariance."""
     covariance = np.zeros((3, 3))
     covariance[:2, :2] = antenna.covariance
     covariance[2, 2] = UNKNOWN_YAW_VARIANCE

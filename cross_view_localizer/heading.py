@@ -52,8 +52,9 @@ def regress(
     """Fit position = offset + slope · regressor to fixes whose errors are correlated in time.
 
     Generalised least squares with the error model of the fixes (Gauss-Markov of the reported size
-    plus a white part), on whitened innovations, so that a multipath step is one outlier, which Huber
-    weights tame. The variance is scaled up, never down, where the residuals are larger than modelled.
+    plus a white part), on whitened innovations, so that a multipath step is one outlier, which
+    Huber weights tame. The variance is scaled up, never down, where the residuals are larger than
+    modelled.
 
     Args:
         regressor: (N,) complex: the odometry's track, or time. N ≥ 3 gives a residual test.
@@ -74,10 +75,10 @@ def regress(
     rows[:, 0] = 1.0
     rows[:, 1] = regressor
     rows[:, 2] = [fix.position - fixes[0].position for fix in fixes]
-    rows = np.linalg.solve(np.linalg.cholesky(noise), rows)
+    white: NDArray[np.complex128] = np.linalg.solve(np.linalg.cholesky(noise), rows)
     weights = np.ones(count)
     for _ in range(3):
-        solution = _weighted_line(rows, weights)
+        solution = _weighted_line(white, weights)
         if solution is None:
             return None
         value, variance, residuals = solution
@@ -124,7 +125,7 @@ class OdometryAligner:
         self._last = self._fit = None
 
     def add(self, fix: Fix, antenna: complex, travelled: float) -> None:
-        """Add a fix with the antenna's position in the odometry's frame and the distance travelled, metres."""
+        """Add a fix, the antenna in the odometry's frame and the distance travelled, metres."""
         last, self._last = self._last, (fix.stamp, travelled)
         if last is not None:
             seconds = (fix.stamp - last[0]) / SECOND
@@ -140,7 +141,7 @@ class OdometryAligner:
         self._refit()
 
     def zero(self, stamp: int) -> tuple[float, float] | None:
-        """Return (map yaw minus odometry yaw, variance) at ``stamp``; None until it is good enough."""
+        """Return (map yaw minus odometry yaw, variance) at ``stamp``, once it is good enough."""
         if self._fit is None:
             return None
         angle, variance, fitted = self._fit
@@ -166,7 +167,7 @@ class OdometryAligner:
 
 
 def velocity(fixes: list[Fix], config: PriorConfig) -> Slope | None:
-    """Return the mean velocity (complex m/s, ``map``) over the fixes, with its variance per axis."""
+    """Return the fixes' mean velocity (complex m/s in ``map``) with its variance per axis."""
     if len(fixes) < 2:
         return None
     times = np.array([(fix.stamp - fixes[0].stamp) / SECOND for fix in fixes], dtype=np.complex128)

@@ -10,7 +10,7 @@ from cross_view_localizer.stamp_gate import SECOND
 
 
 def heading_at(buffers: SensorBuffers, stamp: int) -> Heading | None:
-    """Return the yaw of ``base_link`` in ``map`` from ``heading_source``; None where it is not known (yet)."""
+    """Return the yaw of ``base_link`` in ``map`` by ``heading_source``; None where unknown."""
     config = buffers.config
     if config.heading_source == "fixed":
         return Heading(config.fixed_yaw, config.fixed_yaw_std**2, "fixed")
@@ -26,7 +26,7 @@ def heading_at(buffers: SensorBuffers, stamp: int) -> Heading | None:
 
 
 def aligned(buffers: SensorBuffers, stamp: int) -> Heading | None:
-    """Return the odometry's yaw with the zero found from the fixes; None until that is good enough."""
+    """Return the odometry's yaw plus the zero found from the fixes, once that is good enough."""
     pose, zero = buffers.odometry.at(stamp), buffers.aligner.zero(stamp)
     if pose is None or zero is None:
         return None

@@ -1,4 +1,4 @@
-"""Odometry as increments: its frame's origin and heading are arbitrary, so only differences are used."""
+"""Odometry as increments: its frame's origin and heading are arbitrary."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OdometryPose(NamedTuple):
         position: x + iy, metres.
         yaw: radians.
         travelled: length of the track so far, metres (a common, arbitrary zero).
-        twist: (speed as forward + i·left in m/s, turn rate in rad/s), None where the driver gives none.
+        twist: (forward + i·left in m/s, turn rate in rad/s), None where the driver gives none.
         yaw_variance: rad², of ``yaw`` as an absolute heading, None where unknown.
         slack: seconds that this pose was extrapolated by (or bridged, in a long gap).
     """
@@ -85,7 +85,7 @@ class OdometryTrack:
         self._poses.clear()
 
     def add(self, pose: OdometryPose) -> bool:
-        """Insert a pose; False where it can't continue the track (a restarted odometry): the track begins anew."""
+        """Insert a pose; False where it can't continue the track, which then begins anew."""
         before, after = self._poses.around(pose.stamp)
         if before is None:
             travelled = after.travelled - abs(after.position - pose.position) if after else 0.0
@@ -101,7 +101,7 @@ class OdometryTrack:
         return not fresh
 
     def at(self, stamp: int) -> OdometryPose | None:
-        """Return the pose at ``stamp``, at most ``timeout`` outside the samples; None where there is none."""
+        """Return the pose at ``stamp``; None more than ``timeout`` outside the samples."""
         before, after = self._poses.around(stamp)
         if before is None:
             if after is None or (after.stamp - stamp) > self._timeout * SECOND:
@@ -126,13 +126,13 @@ class OdometryTrack:
         )
 
     def motion(self, start: OdometryPose, end: OdometryPose) -> Motion:
-        """Return the motion from one pose of this track to another, with the variance it has gathered."""
+        """Return the motion between two poses of this track, with the variance it gathers."""
         seconds = abs(end.stamp - start.stamp) / SECOND
         travelled = abs(end.travelled - start.travelled)
         yaw_variance = self._yaw_drift**2 * seconds
         bridged = (start.slack**2 + end.slack**2) / 2
         slack = self._acceleration_std * bridged
-        # The yaw error grows along the way, so that on average a third of its end value bends the track.
+        # The yaw error grows along the way: on average a third of its end value bends the track.
         variance = (
             (self._distance_std * travelled) ** 2 + travelled**2 * yaw_variance / 3 + slack**2
         )

@@ -1,14 +1,14 @@
-"""Where the vehicle roughly is when an image was taken: raw fixes, headings and odometry brought to its stamp.
+"""Where the vehicle roughly was when an image was taken: raw sensor samples brought to its stamp.
 
-The default is explainable on purpose: the position is that of the fixes next to the image (carried or
+It is explainable on purpose: the position is that of the fixes next to the image (carried or
 interpolated along the odometry's track), never a filtered history; an initial pose, carried on by
-odometry, is combined with it as an independent Gaussian. Nothing here may be fed by a filter that eats
-``~/pose``, or the localizer would confirm itself.
+odometry, is combined with it as an independent Gaussian. Nothing here may be fed by a filter that
+eats ``~/pose``, or the localizer would confirm itself.
 
-* Fixes on both sides of the stamp: interpolated in the shape of the odometry's track; a straight line
-  without odometry. Otherwise the nearest is carried by odometry, else at constant velocity.
-* Turning or moving the odometry's frame changes nothing (except with ``odom_enu``, which is told that
-  the frame's zero is east): only increments are used, turned into ``map`` by the heading.
+* Fixes on both sides of the stamp: interpolated in the shape of the odometry's track; a straight
+  line without odometry. Otherwise the nearest is carried by odometry, else at constant velocity.
+* Turning or moving the odometry's frame changes nothing (except with ``odom_enu``, which is told
+  that the frame's zero is east): only increments are used, turned into ``map`` by the heading.
 * A yaw that isn't known is None, and its variance in the covariance is that of a uniform circle
   (π²/3 rad²) with zero cross terms, so that the matrix stays positive definite and finite.
 """
@@ -44,8 +44,8 @@ class Prior:
         stamp: nanoseconds; the image's.
         x, y: metres.
         yaw: radians, 0 = east, counter-clockwise; None where unknown.
-        covariance: (3, 3) over (x, y, yaw): m², m·rad, rad²; positive definite. Where yaw is None its
-            variance is π²/3 and its cross terms are 0.
+        covariance: (3, 3) over (x, y, yaw): m², m·rad, rad²; positive definite. Where yaw is
+            None its variance is π²/3 and its cross terms are 0.
         age: seconds between ``stamp`` and the nearest real position sample.
         source: ``fix_interpolated_by_odometry``, ``fix_interpolated``, ``fix_by_odometry``,
             ``fix_at_constant_velocity``, ``initial_pose``, or two of them joined by ``+``.
@@ -73,9 +73,9 @@ class PriorRefusal:
 class PriorEstimator:
     """Buffers raw samples (any thread) and answers with a prior at an image's stamp.
 
-    Stamps are integer nanoseconds. The ``add`` methods never raise on a sensor's bad sample: they return
-    False, count it in :attr:`counters` and put a line into :meth:`drain_messages`. ``now`` is the clock
-    that stamps are judged by (the node's ROS time); without it, by the other sensors.
+    Stamps are integer nanoseconds. The ``add`` methods never raise on a sensor's bad sample: they
+    return False, count it in :attr:`counters` and leave a line for :meth:`drain_messages`. ``now``
+    is the clock that stamps are judged by (the node's ROS time); without it, by the other sensors.
     """
 
     def __init__(self, config: PriorConfig | None = None) -> None:
@@ -85,14 +85,18 @@ class PriorEstimator:
 
     @property
     def counters(self) -> dict[str, int]:
-        """How often what happened: ``fix_default_covariance``, ``fix_not_finite``, ``fix_no_fix``,
-        ``<stream>_late``, ``<stream>_too_old``, ``<stream>_future``, ``odometry_restarted``, ``jump_back`` …
+        """How often what happened.
+
+        ``fix_default_covariance``, ``fix_not_finite``, ``fix_no_fix``, ``odometry_not_finite``,
+        ``odometry_restarted``, ``imu_not_finite``, ``initialpose_not_finite``,
+        ``initialpose_default_covariance``, ``initialpose_disagrees``, ``jump_back``, and per
+        stream (fix, odometry, imu, initialpose) ``<stream>_late``, ``_too_old``, ``_future``.
         """
         with self._lock:
             return dict(self._buffers.counters)
 
     def drain_messages(self) -> list[str]:
-        """Return the warnings since the last call, to be logged; repeated ones come at 10, 100, … times."""
+        """Return the warnings since the last call; repeated ones come at 10, 100, … times."""
         with self._lock:
             messages = list(self._buffers.messages)
             self._buffers.messages.clear()
@@ -120,7 +124,7 @@ class PriorEstimator:
         """Add a GNSS fix; False where it was dropped.
 
         Args:
-            xy: (2,) antenna position in ``map`` metres (geo.MapFrame.to_map of latitude, longitude).
+            xy: (2,) antenna in ``map``, metres (geo.MapFrame.to_map of latitude and longitude).
             covariance: (2, 2) or (3, 3), m², east-north(-up); None (UNKNOWN), zero or not positive
                 definite: ``default_fix_std``, with a warning. NaN drops the fix.
             valid: False for NO_FIX.
@@ -145,10 +149,10 @@ class PriorEstimator:
         """Add ``base_link`` in the odometry's own frame (m, rad); False where it was dropped.
 
         Args:
-            twist: (forward m/s, left m/s, turn rate rad/s) of ``base_link``, to extrapolate with; None:
-                from the last two poses.
-            yaw_variance: rad²; used by ``odom_enu`` only. The pose's other covariances are not asked for:
-                they grow since the start of the drive and say nothing of the short increments used here.
+            twist: (forward m/s, left m/s, turn rate rad/s) of ``base_link``, to extrapolate
+                with; None: from the last two poses.
+            yaw_variance: rad²; used by ``odom_enu`` only. The pose's other covariances are not asked
+                for: they grow since the start of the drive and say nothing of short increments.
         """
         rates = None if twist is None else (complex(twist[0], twist[1]), float(twist[2]))
         pose = OdometryPose(stamp, complex(x, y), float(yaw), 0.0, rates, yaw_variance)
@@ -163,7 +167,12 @@ class PriorEstimator:
         *,
         now: int | None = None,
     ) -> bool:
-        """Add an absolute yaw of ``base_link`` (rad, ENU) with its variance (rad²; None or zero: default_yaw_std)."""
+        """Add an absolute yaw of ``base_link``; False where it was dropped.
+
+        Args:
+            yaw: radians, 0 = east, counter-clockwise.
+            variance: rad²; None or zero: ``default_yaw_std``.
+        """
         with self._lock:
             sample = YawSample(stamp, float(yaw), self._buffers.yaw_variance(variance))
             return self._buffers.add_yaw(sample, now)
@@ -182,8 +191,8 @@ class PriorEstimator:
 
         Args:
             stamp: nanoseconds; 0 means now (the newest sample's stamp).
-            covariance: (3, 3) over (x, y, yaw); None or not positive definite: ``initial_pose_std`` and
-                ``initial_pose_yaw_std``.
+            covariance: (3, 3) over (x, y, yaw); None or not positive definite:
+                ``initial_pose_std`` and ``initial_pose_yaw_std``.
         """
         with self._lock:
             if not all(math.isfinite(value) for value in (x, y, yaw)):
@@ -198,9 +207,9 @@ class PriorEstimator:
             return self._buffers.set_initial(pose, now)
 
     def ready(self, stamp: int) -> bool:
-        """Return whether waiting would not help: every live sensor that :meth:`at` uses has passed ``stamp``.
+        """Return whether every live sensor that :meth:`at` uses has passed ``stamp``.
 
-        A caller waits at most ``config.max_prior_wait`` seconds (wall clock) for it, then asks anyway.
+        A caller waits at most ``config.max_prior_wait`` s (wall clock) for it, then asks anyway.
         """
         with self._lock:
             buffers, timeout = self._buffers, self.config.odometry_timeout
@@ -283,7 +292,7 @@ def _without_yaw(belief: Belief) -> Belief:
 
 
 def _product(fixes: Belief, initial: Belief) -> Belief:
-    """Update the initial pose by the fixes' belief (Kalman, Joseph form); both know the pose independently."""
+    """Update the initial pose by the fixes' belief, independent of it (Kalman, Joseph form)."""
     size = 2 if fixes.yaw is None else 3
     assert initial.yaw is not None
     measured = np.eye(3)[:size]

@@ -21,14 +21,14 @@ class PriorConfig:
         max_prior_wait: longest time (wall clock) that a caller waits for :meth:`ready`.
         max_prior_age: a fix is carried this far from its stamp, then refused.
         max_initial_pose_age: the same for an initial pose, which only odometry keeps useful.
-        buffer_seconds: how far back each sensor's samples are kept (longer where max_prior_age asks for it).
+        buffer_seconds: how far back samples are kept (longer where max_prior_age asks for it).
         default_fix_std: per axis, where a fix has no covariance.
         default_yaw_std: where IMU or odometry yaw has no variance.
         initial_pose_std, initial_pose_yaw_std: where an initial pose has no covariance.
         min_speed: below it a course over ground says nothing about the heading.
         course_window: span of the fixes that a course or a velocity is taken from.
-        fix_correlation_time, fix_white_std: the error model of *differences* of fixes: a Gauss-Markov
-            part of the reported size and this correlation time, and an independent part per fix.
+        fix_correlation_time, fix_white_std: the error model of *differences* of fixes: a
+            Gauss-Markov part of the reported size and this correlation time, and a white part.
         align_window, align_spacing: travelled distance that the odometry's zero is fitted over, and
             between the fixes that take part.
         align_min_distance: straight-line extent below which the fit is not used.
@@ -41,8 +41,8 @@ class PriorConfig:
         acceleration_std, turn_rate_std: what a vehicle may do between samples without odometry.
         unknown_speed_std: speed per axis where nothing is known of it.
         max_future: a sample this far ahead of ``now`` is dropped.
-        jump_back: three samples running of one sensor, each older than its newest by more than this,
-            mean that time has jumped back.
+        jump_back: three samples running of one sensor, each older than its newest by more than
+            this, mean that time has jumped back.
     """
 
     heading_source: str = "odom_aligned"
@@ -79,7 +79,8 @@ class PriorConfig:
     def __post_init__(self) -> None:
         if self.heading_source not in HEADING_SOURCES:
             raise ValueError(
-                f"heading_source '{self.heading_source}': expected one of {', '.join(HEADING_SOURCES)}"
+                f"heading_source '{self.heading_source}': expected one of "
+                f"{', '.join(HEADING_SOURCES)}"
             )
         if len(self.antenna) != 2 or not all(math.isfinite(v) for v in self.antenna):
             raise ValueError(

@@ -21,7 +21,7 @@ _LEAST_YAW_VARIANCE = 1e-6
 
 
 class InitialPose(NamedTuple):
-    """Somebody's word on the pose: stamp, x + iy, yaw, covariance (3, 3), and the odometry's pose there."""
+    """Somebody's word on the pose: stamp, x + iy, yaw, covariance (3, 3), the odometry there."""
 
     stamp: int
     position: complex

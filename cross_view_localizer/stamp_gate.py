@@ -1,4 +1,4 @@
-"""Decides what a sample's stamp means: new, late, too old, from the future, or time has jumped back."""
+"""Decides what a stamp means: new, late, too old, from the future, or time has jumped back."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class StampGate:
     """Watches the stamps of several sensors ("streams"), nanoseconds.
 
     One stray old stamp is not a jump back: only three running in one stream are. Without a clock to
-    compare with, the future is judged from the other streams, and a stream that stays ahead of silent
-    others for two seconds is believed, because then the others have stopped.
+    compare with, the future is judged from the other streams, and a stream that stays ahead of
+    silent others for two seconds is believed, because then the others have stopped.
     """
 
     def __init__(self, span: float, jump_back: float, max_future: float) -> None:
@@ -47,7 +47,7 @@ class StampGate:
         self._ahead.clear()
 
     def offset(self, stream: str, stamp: int, now: int | None) -> float:
-        """Return seconds that ``stamp`` is ahead of ``now``, else of the other streams' newest (0 if none)."""
+        """Return seconds that ``stamp`` is ahead of ``now``, else of the other streams' newest."""
         reference = now
         if reference is None:
             reference = max((s for k, s in self._newest.items() if k != stream), default=stamp)

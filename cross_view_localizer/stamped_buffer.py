@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class StampedBuffer(Generic[T]):
-    """Keeps the last ``span`` nanoseconds of samples, sorted; a second sample of one stamp replaces the first."""
+    """Keeps the last ``span`` nanoseconds of samples, sorted; an equal stamp replaces."""
 
     def __init__(self, span: int) -> None:
         self._span = span
@@ -41,7 +41,7 @@ class StampedBuffer(Generic[T]):
             del self._stamps[:old], self._samples[:old]
 
     def around(self, stamp: int) -> tuple[T | None, T | None]:
-        """Return the last sample at or before ``stamp`` and the first one after it (None where missing)."""
+        """Return the last sample at or before ``stamp`` and the first after it, or None."""
         place = bisect_right(self._stamps, stamp)
         before = self._samples[place - 1] if place else None
         after = self._samples[place] if place < len(self._samples) else None
