@@ -111,7 +111,8 @@ class Training(lightning.LightningModule):
 
 def schedule(progress: float, warmup: float = 0.03) -> float:
     """Return the share of the peak learning rate: linear warm-up, then half a cosine down to 1
-    %."""
+    %.
+    """
     if progress < warmup:
         return max(progress / warmup, 0.02)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))

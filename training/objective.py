@@ -1,5 +1,6 @@
 """What a model is trained on: the heatmap's cross-entropy, and what else its kind of model can
-learn from."""
+learn from.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +73,8 @@ def objective(
 
 def yaw_cross_entropy(scores: Scores, cells: Tensor, yaw: Tensor) -> Tensor:
     """Return the cross-entropy of the heading at the true cell, the truth shared by the two next
-    offsets."""
+    offsets.
+    """
     offsets = scores.yaw_offsets
     spacing = offsets[1] - offsets[0]
     share = (1 - (yaw[:, None] - offsets[None]).abs() / spacing).clamp(min=0)

@@ -1,5 +1,6 @@
 """Train a model on procedural towns: ``python -m training.train --config
-training/configs/front.yaml``."""
+training/configs/front.yaml``.
+"""
 
 from __future__ import annotations
 

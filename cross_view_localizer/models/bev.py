@@ -142,7 +142,8 @@ class BevModel(CrossViewModel):
 
     def _cell_points(self) -> Tensor:
         """(heights · h · w, 3) points: x forward, y left, z up; template row 0 is the farthest
-        ahead."""
+        ahead.
+        """
         forward = torch.arange(self.ahead[1], self.ahead[0] - 1, -1) * CELL
         left = -torch.arange(self.right[0], self.right[1] + 1) * CELL
         x, y = torch.meshgrid(forward, left, indexing="ij")
@@ -221,7 +222,8 @@ class BevModel(CrossViewModel):
 
     def _turn(self, template: Tensor, weight: Tensor) -> Tensor:
         """Turn (B, C, h, w) about the camera by each yaw offset, at unit total weight: (B, R, C,
-        h, w)."""
+        h, w).
+        """
         batch, channels, rows, columns = template.shape
         count = len(self.yaw_offsets)
         stacked = torch.cat([template, weight[:, None]], dim=1)
@@ -255,7 +257,8 @@ class BevModel(CrossViewModel):
 
     def match(self, aerial: AerialCode, ground: GroundCode) -> Scores:
         """Correlate over positions and headings, then decode; p(x, y, yaw) = p(x, y) p(yaw | x,
-        y)."""
+        y).
+        """
         score = self._correlate(aerial.spectrum, ground.template)
         logits = score * self.log_scale.exp()
         pooled = torch.logsumexp(logits, dim=1, keepdim=True)
@@ -271,7 +274,8 @@ class BevModel(CrossViewModel):
 
     def _correlate(self, spectrum: Tensor, template: Tensor) -> Tensor:
         """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the heatmap's 1 m
-        cells."""
+        cells.
+        """
         side = self.view.aerial_size // 2
         with torch.autocast(template.device.type, enabled=False):
             kernel = torch.fft.rfft2(template.float(), s=(side, side)).conj()

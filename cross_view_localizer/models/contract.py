@@ -1,5 +1,6 @@
 """What every method offers and asks for, so that localizer, training and evaluation treat all
-alike."""
+alike.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ class Scores(NamedTuple):
 
 def log_softmax_map(logits: Tensor) -> Tensor:
     """Normalise (B, R, H, W) logits to log mass over (R, H, W), in float32 whatever autocast
-    says."""
+    says.
+    """
     flat = torch.log_softmax(logits.float().flatten(1), dim=1)
     return flat.view(logits.shape)
 

@@ -1,5 +1,6 @@
 """Where the points of the ground plane appear in a camera's picture, and back: flat-ground
-lifting."""
+lifting.
+"""
 
 from __future__ import annotations
 

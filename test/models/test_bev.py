@@ -84,7 +84,8 @@ def test_correlation_finds_where_the_template_was_cut(
     kind: str, row: int, column: int, turned: int
 ) -> None:
     """Cells cut from the aerial descriptors about a place, as a camera turned by an offset sees
-    them."""
+    them.
+    """
     model = BevModel(ground=kind).eval()
     rng = torch.Generator().manual_seed(3)
     coarse = torch.randn(1, 24, 32, 32, generator=rng)

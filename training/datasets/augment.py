@@ -1,5 +1,6 @@
 """Changes that leave the truth as it is (light, colour, blur) or change it with the picture
-(mirror)."""
+(mirror).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from training.datasets.sample import Sample
 
 def photometric(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Vary gain, offset, colour balance, gamma and sharpness of (H, W, 3) uint8, by one look-up
-    table."""
+    table.
+    """
     gain = np.exp(rng.normal(0.0, 0.15)) * np.exp(rng.normal(0.0, 0.05, 3))
     gamma = np.exp(rng.normal(0.0, 0.15))
     levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma

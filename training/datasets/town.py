@@ -25,7 +25,8 @@ YAW_NOISE = math.radians(5.0)
 @dataclass(frozen=True)
 class Prior:
     """Where the heatmap's middle is put: truth plus (east, north) metres, and up: truth plus yaw,
-    radians."""
+    radians.
+    """
 
     east: float
     north: float
@@ -48,7 +49,8 @@ class AerialSource:
 
     def crop(self, target: Grid) -> NDArray[np.uint8]:
         """Return the picture (target.height, target.width, 3) on ``target``; beyond the edge it is
-        black."""
+        black.
+        """
         corners = np.array(
             [[0, 0], [target.width - 1, 0], [0, target.height - 1]], dtype=np.float64
         )
@@ -207,7 +209,8 @@ class TownFrames(Dataset[Sample]):
 
 def benchmark_priors(seed: int, count: int) -> list[Prior]:
     """Return the benchmark's priors: uniform ±18 m in east and north, ±5 degrees, fixed by the
-    seed."""
+    seed.
+    """
     rng = np.random.default_rng([seed, 18])
     return [
         Prior(float(e), float(n), float(y))
