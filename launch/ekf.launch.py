@@ -2,8 +2,8 @@
 
     ros2 launch cross_view_localizer ekf.launch.py odom:=/wheel/odom imu:=/imu/data
 
-Gives odometry/local (frame odom) and odometry/global (frame map), and the transforms odom -> base_link
-and map -> odom.
+Gives odometry/local (frame odom) and odometry/global (frame map), and the transforms
+odom -> base_link and map -> odom.
 """
 
 from __future__ import annotations

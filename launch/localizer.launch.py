@@ -1,9 +1,9 @@
 """Start the localizer node, with RViz if wanted.
 
-    ros2 launch cross_view_localizer localizer.launch.py map:=/data/town.tif image:=/camera/image_raw
+    ros2 launch cross_view_localizer localizer.launch.py map:=/data/town.tif image:=/camera/image
 
-``ros2 launch cross_view_localizer localizer.launch.py -s`` lists all arguments. What is given on the
-command line wins over the parameter file.
+``ros2 launch cross_view_localizer localizer.launch.py -s`` lists all arguments. What is given on
+the command line wins over the parameter file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ GENERAL = (
     (
         "fastdds_profile",
         str(CONFIG / "fastdds.xml"),
-        "Fast DDS profile that lets big images through; empty: none. One set in the environment wins."
-        " The camera's process needs it too",
+        "Fast DDS profile that lets big images through; empty: none. One set in the environment"
+        " wins. The camera's process needs it too",
     ),
 )
 OVERRIDES = (
@@ -68,7 +68,7 @@ def switch(name: str, text: str) -> bool:
 
 
 def profile(path: str) -> list[SetEnvironmentVariable]:
-    """Return the actions that load a Fast DDS profile, under its name before and after Fast DDS 3."""
+    """Return the actions that set the Fast DDS profile, by its name before and after Fast DDS 3."""
     names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     if not path or any(name in os.environ for name in names):
         return []
