@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cross_view_localizer.models.contract import View
+
 POSITIVE_ABOVE = 1e-2
 """Cells whose label does not exceed this are no positives (the authors' code)."""
 
@@ -70,9 +72,7 @@ def soft_cross_entropy(log_mass: Tensor, target: Tensor) -> Tensor:
     if target.ndim == log_mass.ndim - 1:
         target = target.unsqueeze(1)
     if target.shape != log_mass.shape:
-        raise ValueError(
-            f"target of shape {tuple(target.shape)}: expected {tuple(log_mass.shape)}"
-        )
+        raise ValueError(f"target of shape {tuple(target.shape)}: expected {tuple(log_mass.shape)}")
     target = target.float()
     # A masked cell has log mass -inf; where the target is zero it must count nothing, not NaN.
     terms = target * torch.where(target > 0, log_mass.float(), torch.zeros_like(target))
@@ -89,6 +89,20 @@ def bottleneck_labels(target: Tensor, cells: int) -> Tensor:
     if size % cells:
         raise ValueError(f"{cells} cells a side: expected a divisor of the map's side {size}")
     return functional.max_pool2d(target.unsqueeze(1), size // cells).squeeze(1)
+
+
+def view_bottleneck_labels(
+    view: View, offset_cells: Tensor, cells: int, sigma_cells: float | Tensor
+) -> Tensor:
+    """Return the (B, N, N) labels over the whole aerial picture for offsets given in the heatmap.
+
+    The picture may reach further than the heatmap and lie ahead of it. Arguments as in
+    `gaussian_target`, sigma in aerial pixels.
+    """
+    ahead = offset_cells.new_tensor([0.0, view.aerial_ahead / view.aerial_gsd])
+    offset = offset_cells * (view.output_gsd / view.aerial_gsd) + ahead
+    target = gaussian_target(offset, view.aerial_size, sigma_cells, normalized=False)
+    return bottleneck_labels(target, cells)
 
 
 def _positive_log_probabilities(

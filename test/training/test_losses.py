@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from cross_view_localizer.models.contract import View
 from training import losses
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -94,6 +95,14 @@ def test_labels_are_the_maximum_in_each_cell() -> None:
     assert losses.bottleneck_labels(target, 2).tolist() == [[[5, 7], [13, 15]]]
     with pytest.raises(ValueError, match="divisor"):
         losses.bottleneck_labels(target, 3)
+
+
+def test_labels_of_a_view_whose_aerial_picture_lies_ahead() -> None:
+    # 32 px of 0.5 m, the heatmap's middle 4 m = 8 px below the picture's: pixel (15.5, 23.5).
+    view = View("pinhole", 8, 8, 32, 0.5, 16, 0.5, aerial_ahead=4.0)
+    labels = losses.view_bottleneck_labels(view, torch.tensor([[-7.5, -3.5]]), 4, 1.0)
+    assert labels.argmax().item() == 2 * 4 + 1  # pixel (8, 20): second row of cells from below
+    assert labels.max().item() == pytest.approx(1)
 
 
 MATCHING = torch.tensor([[[0.1, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.2]]])
