@@ -55,7 +55,8 @@ class Training(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the objective; end the stage when it is over."""
         progress = self.progress
-        for group in self.optimizers().param_groups:
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
             group["lr"] = self.learning_rate * schedule(progress)
         terms = objective(self.model, batch, self.terms, progress)
         self.seen += len(batch.yaw)

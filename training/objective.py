@@ -5,6 +5,7 @@ learn from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +59,8 @@ def objective(
         terms["yaw"] = yaw_cross_entropy(scores, cells, batch.yaw)
         total = weights.tilt * terms["tilt"] + weights.yaw * terms["yaw"]
     else:
-        scores, matching = model.match_with_bottleneck(
+        bottleneck: Any = model  # compact CVML and whatever else shows its matching map
+        scores, matching = bottleneck.match_with_bottleneck(
             model.encode_aerial(batch.aerial), model.encode_ground(batch.ground)
         )
         smooth = gaussian_target(cells, view.output_size, sigma / view.output_gsd, normalized=False)

@@ -72,7 +72,7 @@ def train(
     if start is not None:
         about, best = warm_start(network, start, about, same=out == start)
     about["command"] = " ".join(["python -m training.train", *sys.argv[1:]])
-    network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     view = network.view
     held_out = TownFrames(
         view, list(RANGES["validation"])[:validation_towns], validation_frames, "validation"

@@ -90,6 +90,9 @@ class BevModel(CrossViewModel):
         blind: the control without a camera: the ground picture is replaced by grey.
     """
 
+    yaw_offsets: Tensor
+    points: Tensor
+
     def __init__(
         self,
         ground: str = "pinhole",
