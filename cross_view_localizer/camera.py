@@ -14,7 +14,7 @@ from cross_view_localizer.lens import BrownLens, FisheyeLens, Lens, NoLens
 # How many distortion coefficients each kind takes (none: an ideal lens).
 _COEFFICIENTS = {"pinhole": (0, 4, 5, 8), "fisheye": (0, 4), "equirectangular": (0,)}
 
-# From the optical frame (x right, y down, z forward) to a body's (x forward, y left, z up), REP-103.
+# From the optical frame (x right, y down, z forward) to a body's (x forward, y left, z up).
 OPTICAL_TO_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 OPTICAL_TO_BODY.flags.writeable = False
 
@@ -33,8 +33,8 @@ class Camera:
             fisheye.
 
     Raises:
-        ValueError: an unknown kind, sizes or K not positive (an uncalibrated camera publishes K = 0),
-            or another number of coefficients.
+        ValueError: an unknown kind, sizes or K not positive (an uncalibrated camera publishes
+            K = 0), or another number of coefficients.
     """
 
     kind: Literal["pinhole", "fisheye", "equirectangular"]
@@ -137,8 +137,9 @@ class Camera:
         v = k[1, 1] * plane[..., 1] + k[1, 2]
         uv = np.stack([u, v], axis=-1)
         with np.errstate(invalid="ignore"):
-            seen = (uv >= -0.5) & (uv < np.array([self.width, self.height]) - 0.5)
-        return np.where(seen.all(axis=-1)[..., None], uv, np.nan)
+            inside = (uv >= -0.5) & (uv < np.array([self.width, self.height]) - 0.5)
+        seen: NDArray[np.bool_] = np.all(inside, axis=-1, keepdims=True)
+        return np.where(seen, uv, np.nan)
 
     def resized(self, width: int, height: int) -> Camera:
         """The camera of the same pictures resized: u' = (u + 0.5) s − 0.5."""

@@ -73,8 +73,9 @@ class MapFrame:
         far = ~(np.hypot(xy[..., 0], xy[..., 1]) <= MAX_DISTANCE)
         if far.any():
             raise ValueError(
-                f"position ({lat[far][0]}, {lon[far][0]}) is more than {MAX_DISTANCE / 1000:.0f} "
-                f"km from the datum ({self.datum.latitude}, {self.datum.longitude}): check the datum"
+                f"position ({lat[far][0]}, {lon[far][0]}) is more than "
+                f"{MAX_DISTANCE / 1000:.0f} km from the datum ({self.datum.latitude}, "
+                f"{self.datum.longitude}): check the datum"
             )
         return xy
 
@@ -179,6 +180,15 @@ class RigidTransform:
         rotation.flags.writeable = translation.flags.writeable = False
         object.__setattr__(self, "rotation", rotation)
         object.__setattr__(self, "translation", translation)
+
+    def _key(self) -> tuple[bytes, bytes]:
+        return self.rotation.tobytes(), self.translation.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RigidTransform) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
 
     @classmethod
     def identity(cls) -> RigidTransform:

@@ -1,7 +1,7 @@
-"""Lens models on the unit plane: what CameraInfo calls plumb_bob, rational_polynomial and equidistant.
+"""Lens models on the unit plane: CameraInfo's plumb_bob, rational_polynomial and equidistant.
 
-Each lens maps a ray (x right, y down, z forward) to distorted coordinates on the plane z = 1 and back;
-outside the range in which it maps one to one, both are NaN.
+Each lens maps a ray (x right, y down, z forward) to distorted coordinates on the plane z = 1 and
+back; outside the range in which it maps one to one, both are NaN.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ class BrownLens:
         self._radius, self._distorted = self._range()
 
     def _range(self) -> tuple[Array, Array]:
-        """Radii up to where the radial part stops growing (further out it folds back), undistorted
-        and distorted: the start for its inversion."""
+        """Radii up to where the radial part stops growing, undistorted and distorted.
+
+        Further out it folds back onto the picture.
+        """
         radius = np.tan(np.linspace(0.0, np.radians(89.0), _SAMPLES))
         gain = self._gain(radius**2)[0]
         distorted = radius * gain
@@ -55,7 +57,7 @@ class BrownLens:
         return above / below, slope / below**2
 
     def distort(self, rays: Array) -> Array:
-        """Return distorted coordinates; NaN behind the camera and where the radial part folds back."""
+        """Return distorted coordinates; NaN behind the camera and where the lens folds back."""
         front = rays[..., 2] > 0
         with np.errstate(all="ignore"):
             plane = rays[..., :2] / np.where(front, rays[..., 2], np.nan)[..., None]
@@ -86,7 +88,7 @@ class BrownLens:
         return bent, jacobian
 
     def undistort(self, plane: Array) -> Array:
-        """Return rays with z = 1: the radial inverse as a start, then Newton for both parts together."""
+        """Return rays with z = 1: from the radial inverse, by Newton for both parts together."""
         distance = np.hypot(plane[..., 0], plane[..., 1])
         start = np.interp(distance, self._distorted, self._radius)
         with np.errstate(all="ignore"):

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from cross_view_localizer.geo import Datum
-from cross_view_localizer.raster import MapError
+from cross_view_localizer.raster import MapError, one_line
 
 KEYS = ("datum", "crs", "offset", "gsd", "capture_date", "licence")
 
@@ -41,7 +41,7 @@ class MapMetadata:
 
 
 def read_metadata(map_path: str | Path) -> MapMetadata:
-    """Read ``<map>.yaml`` (``map.tif.yaml``, else ``map.yaml``, beside ``map.tif``), if there is one.
+    """Read ``map.tif.yaml``, else ``map.yaml``, beside ``map.tif``; without one, the defaults.
 
     Raises:
         MapError: not YAML, unknown keys, or values of another kind.
@@ -57,9 +57,7 @@ def _parse(side: Path) -> MapMetadata:
     try:
         content = yaml.safe_load(side.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MapError(
-            f"map's side file {side} is no YAML ({' '.join(str(error).split())})"
-        ) from error
+        raise MapError(f"map's side file {side} is no YAML ({one_line(error)})") from error
     if content is None:
         return MapMetadata()
     if not isinstance(content, dict):

@@ -1,7 +1,7 @@
-"""Pixels of a georeferenced raster of any size: any window, at any whole reduction, as RGB and validity.
+"""Pixels of a raster file of any size: any window, at any whole reduction, as RGB and validity.
 
-Knows files, bands and overviews, but no geography: pixels here are (column, row) of the full raster,
-corner-based as rasterio has them (the first pixel spans 0 … 1).
+Knows files, bands and overviews, but no geography: pixels here are (column, row) of the full
+raster, corner-based as rasterio has them (the first pixel spans 0 … 1).
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ class Window8:
     row: int
     factor: int
 
+    @property
+    def nbytes(self) -> int:
+        """Memory taken."""
+        return self.image.nbytes + (0 if self.valid is None else self.valid.nbytes)
+
 
 class Raster:
     """A raster file read in windows; calls may come from any thread, one at a time is served.
@@ -77,7 +82,8 @@ class Raster:
         if self.dataset.driver in SEQUENTIAL_DRIVERS and self.width * self.height > 25_000_000:
             logger.warning(
                 "map %s is a %s of %d x %d px, which has to be decoded from its top for every new "
-                "place: convert it once: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE %s map.tif",
+                "place: convert it once: "
+                "gdal_translate -co TILED=YES -co COMPRESS=DEFLATE %s map.tif",
                 *(path, self.dataset.driver, self.width, self.height, path),
             )
 
@@ -88,10 +94,10 @@ class Raster:
                 with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
                     return rasterio.open(self.path, sharing=False, **options)
             except (RasterioError, TypeError, ValueError) as error:
-                missing = "no such file" if not os.path.exists(self.path) else str(error)
+                why = one_line(error) if os.path.exists(self.path) else "no such file"
                 raise MapError(
-                    f"map {self.path} can't be read ({' '.join(missing.split())}): expected a raster "
-                    "that GDAL opens, e.g. GeoTIFF, VRT or MBTiles"
+                    f"map {self.path} can't be read ({why}): expected a raster that GDAL opens, "
+                    "e.g. GeoTIFF, VRT or MBTiles"
                 ) from error
 
     def _choose_bands(self) -> None:
@@ -99,8 +105,8 @@ class Raster:
         dataset = self.dataset
         if dataset.count == 0:
             raise MapError(
-                f"map {self.path} is a container of {len(dataset.subdatasets)} subdatasets: name one "
-                f"of them, e.g. {dataset.subdatasets[:1]}"
+                f"map {self.path} is a container of {len(dataset.subdatasets)} subdatasets: "
+                f"name one of them, e.g. {dataset.subdatasets[:1]}"
             )
         roles = list(dataset.colorinterp)
         colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
@@ -133,7 +139,7 @@ class Raster:
         return table
 
     def _measure_stretch(self) -> tuple[float, float]:
-        """Darkest and brightest value shown: the 0.5 and 99.5 % points over 5 × 5 places of the map.
+        """Darkest and brightest value shown: the 0.5 and 99.5 % points over 5 × 5 places.
 
         One stretch for the whole map, so that a place looks the same in every patch.
         """
@@ -189,7 +195,7 @@ class Raster:
                 except RasterioError as error:
                     raise MapError(
                         f"map {self.path} is damaged at column {column}, row {row} "
-                        f"({' '.join(str(error).split())}): copy or make it again"
+                        f"({one_line(error)}): copy or make it again"
                     ) from error
         return Window8(image, None if valid.all() else valid, column, row, factor)
 
@@ -224,10 +230,10 @@ class Raster:
         return _reduce(image, ratio, size), _reduce(mask, ratio, size)
 
     def _is_exact(self, level: int, factor: int) -> bool:
-        """Whether an overview fits under a reduction: fine enough, and not stretched by an odd size.
+        """Whether an overview fits under a reduction: fine enough, not stretched by an odd size.
 
         An overview of ceil(width / level) pixels covers the raster's width, so its pixels are a
-        little narrower than ``level``; up to a tenth of a reduced pixel at the far side is let pass.
+        little narrower than ``level``; a tenth of a reduced pixel at the far side is let pass.
         """
         excess = max(-self.width % level, -self.height % level)
         return level * 4 <= factor and factor % level == 0 and excess * 10 <= factor
@@ -253,9 +259,14 @@ class Raster:
                 dataset.close()
 
 
+def one_line(error: Exception) -> str:
+    """An error's message without its line breaks."""
+    return " ".join(str(error.__cause__ or error).split())
+
+
 def _reduce(pixels: NDArray[np.uint8], ratio: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Average over ``ratio`` × ``ratio`` pixels; incomplete ones at the raster's rim repeat its last pixels."""
+    """Average over ``ratio`` × ``ratio`` pixels; at the raster's rim the last are repeated."""
     below, right = size[1] * ratio - pixels.shape[0], size[0] * ratio - pixels.shape[1]
     if below or right:
-        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        pixels = np.pad(pixels, ((0, below), (0, right), *((0, 0),) * (pixels.ndim - 2)), "edge")
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -19,28 +19,30 @@ LEVEL = math.radians(0.1)
 class ViewMaker:
     """Makes a model's ground view from a camera's pictures; one per camera, mounting and view.
 
-    A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect ratio and
-    resized. A fisheye or equirectangular camera gives a pinhole view that looks level along the
-    camera's azimuth. An equirectangular camera gives a panorama, levelled, its middle column along the
-    camera's azimuth.
+    A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect
+    ratio and resized. A fisheye or equirectangular camera gives a pinhole view that looks level
+    along the camera's azimuth. An equirectangular camera gives a panorama, levelled, its middle
+    column along the camera's azimuth.
 
     Args:
         camera: of the pictures.
         camera_in_base: the optical frame in ``base_link``.
         view: what the model wants.
         base_height: ``base_link`` above the road, metres.
-        field_of_view: horizontal, radians, of a pinhole view from a fisheye or equirectangular camera.
+        field_of_view: horizontal, radians, of a pinhole view from a fisheye or equirectangular
+            camera.
 
     Attributes:
-        intrinsics: (3, 3) pinhole matrix of the view, pixel centres at integers; identity for a panorama.
+        intrinsics: (3, 3) pinhole matrix of the view, pixel centres at integers; identity for a
+            panorama.
         rotation: (3, 3) from the view's optical frame to the camera's levelled frame (x along its
             azimuth, y left, z up).
         height: of the camera above the road, metres.
         azimuth: yaw of the camera's forward axis in ``base_link``, radians.
 
     Raises:
-        ValueError: a view that the camera can't give, a camera that looks straight up or down, or one
-            that isn't above the road.
+        ValueError: a view that the camera can't give, a camera that looks straight up or down,
+            or one that isn't above the road.
     """
 
     def __init__(
@@ -85,8 +87,8 @@ class ViewMaker:
 
         Args:
             image: of the camera's size.
-            turn: for a panorama, yaw (counter-clockwise, radians) from the camera's azimuth to where
-                the middle column is to look, to half a column of the finer picture; else 0.
+            turn: for a panorama, yaw (counter-clockwise, radians) from the camera's azimuth to
+                where the middle column is to look; met to half a column of the finer picture.
 
         Raises:
             ValueError: a picture of another size or type; a turned pinhole view.
@@ -94,22 +96,29 @@ class ViewMaker:
         if image.shape != (self.camera.height, self.camera.width, 3) or image.dtype != np.uint8:
             raise ValueError(
                 f"image {image.shape} {image.dtype}: expected "
-                f"{(self.camera.height, self.camera.width, 3)} uint8, as the camera's calibration says"
+                f"{(self.camera.height, self.camera.width, 3)} uint8, the calibration's size"
             )
         if turn and self.view.ground != "panorama":
             raise ValueError(f"turn of {turn} rad: a pinhole view can't look elsewhere, expected 0")
-        picture = image[self._crop]
-        if self._maps is not None:
-            border = cv2.BORDER_CONSTANT if self.camera.matrix is not None else cv2.BORDER_WRAP
-            picture = cv2.remap(image, *self._maps, cv2.INTER_LINEAR, borderMode=border)
+        picture = image[self._crop] if self._maps is None else self._remapped(image, self._maps)
         if picture.shape[1] >= self._size[0]:
             return _resized(_rolled(picture, turn), self._size)
         return _rolled(_resized(picture, self._size), turn)
+
+    def _remapped(
+        self, image: NDArray[np.uint8], maps: tuple[NDArray[np.float32], NDArray[np.float32]]
+    ) -> NDArray[np.uint8]:
+        border = cv2.BORDER_WRAP if self.camera.matrix is None else cv2.BORDER_CONSTANT
+        found = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=border)
+        return np.asarray(found, dtype=np.uint8)
 
     def _prepare_pinhole(self) -> None:
         camera = self.camera
         if not camera.distortion:
             width, height = _fit(camera.width, camera.height, *self._size)
+            # The fast halvings of _resized need even sizes; the intrinsics account for what goes.
+            step = _halvings(width, height, self._size)
+            width, height = width // step * step, height // step * step
             left, top = (camera.width - width) // 2, (camera.height - height) // 2
             self._crop = (slice(top, top + height), slice(left, left + width))
             crop = camera.cropped(left, top, width, height)
@@ -121,7 +130,7 @@ class ViewMaker:
         self.intrinsics = matrix
 
     def _undistorted_crop(self) -> Camera:
-        """The largest central undistorted picture, no wider than the distorted, without empty borders."""
+        """The largest central undistorted picture within the distorted size without empty rim."""
         camera = self.camera
         assert camera.matrix is not None
         width, height = _fit(camera.width, camera.height, *self._size)
@@ -137,8 +146,8 @@ class ViewMaker:
                 break
         if low < 0.1:
             raise ValueError(
-                f"distortion {camera.distortion} leaves no undistorted picture: expected coefficients "
-                "that fit K and camera_model"
+                f"distortion {camera.distortion} leaves no undistorted picture: expected "
+                "coefficients that fit K and camera_model"
             )
         width, height = _fit(int(width * low), int(height * low), *self._size)
         corner = middle - (np.array([width, height]) - 1) / 2
@@ -174,8 +183,8 @@ class ViewMaker:
     def _prepare_panorama(self) -> None:
         if self.camera.kind != "equirectangular":
             raise ValueError(
-                f"a panorama from a {self.camera.kind} camera: expected an equirectangular one; choose "
-                "weights for a front camera, or set camera_model: equirectangular if it is one"
+                f"a panorama from a {self.camera.kind} camera: expected an equirectangular one; "
+                "choose weights for a front camera, or set camera_model: equirectangular"
             )
         tilt = math.acos(min(1.0, (np.trace(self._mounting.T @ OPTICAL_TO_BODY) - 1) / 2))
         if tilt <= LEVEL:
@@ -186,7 +195,7 @@ class ViewMaker:
         self._set_maps(virtual, self._mounting.T @ OPTICAL_TO_BODY)
 
     def _set_maps(self, virtual: Camera, turn: NDArray[np.float64]) -> None:
-        """Where each pixel of a virtual camera, turned by ``turn`` into this one's frame, is found."""
+        """Where the pixels of a virtual camera, turned by ``turn`` into this frame, are found."""
         uv = np.stack(np.meshgrid(np.arange(virtual.width), np.arange(virtual.height)), axis=-1)
         at = self.camera.project(virtual.ray(uv) @ turn.T)
         at = np.where(np.isfinite(at), at, -1e4).astype(np.float32)
@@ -197,6 +206,11 @@ def _fit(width: int, height: int, wanted_width: int, wanted_height: int) -> tupl
     """The largest size of the wanted aspect ratio (to whole pixels) that fits."""
     scale = min(width / wanted_width, height / wanted_height)
     return max(1, round(wanted_width * scale)), max(1, round(wanted_height * scale))
+
+
+def _halvings(width: int, height: int, size: tuple[int, int]) -> int:
+    """The largest power of two that goes into the way from a size to a smaller one."""
+    return 1 << max(0, int(min(width / size[0], height / size[1])).bit_length() - 1)
 
 
 def _border(width: float, height: float) -> NDArray[np.float64]:
@@ -214,7 +228,13 @@ def _rolled(panorama: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
 
 
 def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize to (width, height), averaging where it shrinks."""
+    """Resize to (width, height), averaging where it shrinks.
+
+    Halving first, which OpenCV does ten times faster than averaging at a broken ratio.
+    """
+    while _halvings(*picture.shape[1::-1], size) > 1 and not any(s % 2 for s in picture.shape[:2]):
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
     if picture.shape[1::-1] == size:
         return np.ascontiguousarray(picture)
     shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]

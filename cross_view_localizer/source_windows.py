@@ -1,0 +1,83 @@
+"""Source windows kept between patches, so that a drive reads the map's file rarely."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cross_view_localizer.raster import Raster, Window8
+
+# Windows are read this much wider, in their own pixels, so that the next patches need no file.
+MARGIN = 128
+# Bytes of source windows that are kept.
+CACHE_BYTES = 64 << 20
+
+
+class SourceWindows:
+    """Windows of a raster, reduced and smoothed for a scale; the last ones used are kept."""
+
+    def __init__(self, raster: Raster) -> None:
+        self._raster = raster
+        self._kept: list[tuple[float, Window8]] = []
+        self._lock = threading.Lock()
+
+    def get(self, low: NDArray[np.float64], high: NDArray[np.float64], scale: float) -> Window8:
+        """Return a window around what lies between two corners, without aliasing at a scale.
+
+        Args:
+            low, high: (column, row) in raster pixels, corner-based; the raster's rim is respected.
+            scale: raster pixels per pixel of the patch that will be interpolated from it.
+
+        Raises:
+            MapError: the file is damaged there.
+        """
+        factor = max(1, int(scale + 1e-3))
+        size = np.array([self._raster.width, self._raster.height])
+        first = np.clip(np.floor(low) - 2 * factor, 0, size).astype(int)
+        last = np.clip(np.ceil(high) + 2 * factor, 0, size).astype(int)
+        with self._lock:
+            for index, (for_scale, window) in enumerate(self._kept):
+                if abs(for_scale / scale - 1) < 0.02 and _holds(window, first, last, size):
+                    self._kept.insert(0, self._kept.pop(index))
+                    return window
+            start = np.maximum(first // factor - MARGIN, 0)
+            (width, height) = (-(-last // factor) + MARGIN - start).tolist()
+            (column, row) = (start * factor).tolist()
+            window = _smoothed(
+                self._raster.read(column, row, width, height, factor), scale / factor
+            )
+            self._kept.insert(0, (scale, window))
+            while len(self._kept) > 1 and sum(w.nbytes for _, w in self._kept) > CACHE_BYTES:
+                self._kept.pop()
+            return window
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
+
+
+def _holds(
+    window: Window8, first: NDArray[np.int_], last: NDArray[np.int_], size: NDArray[np.int_]
+) -> bool:
+    start = np.array([window.column, window.row])
+    end = np.minimum(start + np.array(window.image.shape[1::-1]) * window.factor, size)
+    return bool((start <= first).all() and (end >= last).all())
+
+
+def _smoothed(window: Window8, scale: float) -> Window8:
+    """Blur a window for patches ``scale`` (1 … 2) times coarser than it.
+
+    The Gaussian has the variance that a box of that width has beyond the pixel's own, so that
+    linear interpolation afterwards does not alias.
+    """
+    sigma = math.sqrt(max(0.0, scale**2 - 1) / 12)
+    if sigma < 0.1 or not window.image.size:
+        return window
+    blurred = cv2.GaussianBlur(window.image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return replace(window, image=np.asarray(blurred, dtype=np.uint8))
