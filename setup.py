@@ -8,6 +8,7 @@ needs none (``make venv``).
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import sys
@@ -36,10 +37,13 @@ class BuildWithMessages(build_py):
             print(f"{PACKAGE}: no rosidl generators in {sys.prefix}: installing without messages")
             return
         stage = Path(tempfile.mkdtemp(prefix=f"{PACKAGE}-stage-"))
+        atexit.register(shutil.rmtree, stage)  # its files are installed in a later step
         generate(ROOT, stage, "-DINTERFACES_ONLY=ON")
         (generated,) = stage.glob(f"lib/python*/*-packages/{PACKAGE}")
         (generated / "__init__.py").unlink()  # empty; ours merges
-        shutil.copytree(generated, Path(self.build_lib) / PACKAGE, dirs_exist_ok=True)
+        target = Path(self.build_lib) / PACKAGE
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(generated, target, ignore=skipped, dirs_exist_ok=True)
         libraries = [p for p in stage.glob("lib/*.so") if p.is_file()]
         shared = [p for p in stage.glob("share/**/*") if p.is_file()]
         self.distribution.data_files += grouped(stage, libraries + shared)

@@ -61,7 +61,7 @@ def generate(source: Path, prefix: Path, *options: str) -> None:
     kept = [path for path in paths if path and not (Path(path) / "sitecustomize.py").exists()]
     environment["PYTHONPATH"] = os.pathsep.join(kept)
     environment["PATH"] = os.pathsep.join([str(Path(sys.prefix) / "bin"), environment["PATH"]])
-    environment["VIRTUAL_ENV"] = sys.prefix
+    environment["AMENT_PREFIX_PATH"] = sys.prefix  # where type supports are looked for
     build = Path(tempfile.mkdtemp(prefix=f"{source.name}-interfaces-"))
     log = build / "build.log"
     steps = [
