@@ -1,0 +1,1 @@
+"""Aerial maps: pictures and tiles become GeoTIFFs."""
