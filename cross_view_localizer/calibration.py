@@ -1,4 +1,4 @@
-"""From a network's scores to a covariance that means something: temperature, background and floor."""
+"""From scores to a covariance that means something: temperature, background and floor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ class Calibration:
 
     Attributes:
         temperature: scores are divided by it.
-        floor_std: metres, added in quadrature to each axis: what the heatmap can't know (misregistered
-            imagery, extrinsics).
+        floor_std: metres, added in quadrature to each axis: what the heatmap can't know
+            (misregistered imagery, extrinsics).
         yaw_std: radians, added in quadrature to an estimated heading's spread.
-        background: share of the mass spread evenly over the support, for frames that fool the network.
+        background: share of the mass spread evenly over the support, for frames that fool the
+            network.
         moments: what the covariance sums over, about the chosen mode: "all" mass (consistent: then
             the expected squared error is the covariance), the mode's "basin", or a "radius".
         radius: metres, for "radius".

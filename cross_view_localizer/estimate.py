@@ -1,4 +1,4 @@
-"""What goes into the front door and what comes out of it: Frame, Estimate, and the reasons for silence."""
+"""What goes into the front door and what comes out: Frame, Estimate, reasons for silence."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Reason(str, Enum):
     SECOND_MODE = "second_mode"
     COVARIANCE_NOT_PD = "covariance_not_pd"
     OUT_OF_MEMORY = "out_of_memory"
+    FUTURE_STAMP = "future_stamp"  # the image is stamped ahead of the clock
+    INTERNAL_ERROR = "internal_error"  # an unexpected exception while the frame was processed
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The answer for one frame: a pose of ``base_link`` in ``map``, or a named reason why there is none.
+    """The answer for one frame: a pose of ``base_link`` in ``map``, or a reason why not.
 
     Everything here is about ``base_link``: heatmap and modes are shifted from the camera too.
 
@@ -73,7 +75,8 @@ class Estimate:
         yaw_from_prior: the method estimated no heading: yaw and its variance are the prior's.
         confidence: probability that the position is right to ``confidence_radius``, 0 … 1.
         modes: the chosen mode first, then the others by falling mass.
-        heatmap: calibrated distribution over positions of ``base_link``; None where the network did not run.
+        heatmap: calibrated distribution over positions of ``base_link``; None where the network
+            did not run.
         patch: the aerial picture searched; None where it was not cut.
         prior: the prior used; None where there was none.
         timing: wall-clock milliseconds by stage.

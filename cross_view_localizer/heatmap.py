@@ -14,7 +14,12 @@ from cross_view_localizer.modes import Mode, find_modes, refine_peak, second_mom
 __all__ = ["Heatmap", "Mode"]
 
 
-def _log_sum(log_values: NDArray[np.floating]) -> float:
+def log_sum(log_values: NDArray[np.floating]) -> float:
+    """Return the log of the sum of the exponentials of all elements.
+
+    Raises:
+        ValueError: where none is finite.
+    """
     top = float(log_values.max())
     if not math.isfinite(top):
         raise ValueError(f"log mass peaks at {top}: expected finite scores in at least one cell")
@@ -27,7 +32,8 @@ class Heatmap:
 
     Attributes:
         grid: where the cells are.
-        log_mass: (height, width) float32; the exponentials sum to one. −inf marks cells outside the support.
+        log_mass: (height, width) float32; the exponentials sum to one. −inf marks cells outside
+            the support.
     """
 
     grid: Grid
@@ -65,7 +71,7 @@ class Heatmap:
         inside = np.ones(logits.shape[1:], dtype=bool) if support is None else support
         logits = np.where(inside, logits, -np.inf)
         flat = np.logaddexp.reduce(logits, axis=0) if len(logits) > 1 else logits[0]
-        flat = flat - _log_sum(flat)
+        flat = flat - log_sum(flat)
         if background > 0:
             even = np.where(inside, math.log(background / inside.sum()), -np.inf)
             flat = np.logaddexp(flat + math.log1p(-background), even)
@@ -102,15 +108,21 @@ class Heatmap:
         return find_modes(self.log_mass, self.grid, max_modes, min_mass, separation)
 
     def covariance_about(self, xy: ArrayLike, radius: float | None = None) -> NDArray[np.float64]:
-        """Return the (2, 2) second moments about ``xy``, m², of all mass or of that within ``radius`` metres."""
+        """Return the (2, 2) second moments about ``xy``, m², of the mass within ``radius`` metres.
+
+        None takes all of it.
+        """
         u, v = self.grid.map_to_pixel(xy)
         mass = self.mass
         if radius is not None:
-            mass = np.where(self._distance(xy) <= radius, mass, 0.0)
+            mass = np.where(self.distance(xy) <= radius, mass, 0.0)
         return second_moments(mass, (float(u), float(v)), self.grid)
 
     def log_density(self, xy: ArrayLike) -> NDArray[np.float64]:
-        """Return the log density at (..., 2) positions, nats per m², bilinear between cells, −inf outside."""
+        """Return the log density, nats per m², at (..., 2) positions; −inf outside the grid.
+
+        The density is interpolated bilinearly between the cells' centres.
+        """
         uv = np.atleast_2d(self.grid.map_to_pixel(xy))
         size = np.array([self.grid.width, self.grid.height])
         inside = ((uv >= -0.5) & (uv <= size - 0.5)).all(axis=-1)
@@ -126,24 +138,28 @@ class Heatmap:
         return np.asarray(log.reshape(np.shape(xy)[:-1]))
 
     def credible_level(self, xy: ArrayLike) -> float:
-        """Return the mass of the cells denser than the one at ``xy``: it lies inside the 90 % region iff below 0.9."""
+        """Return the mass of the cells denser than the one at ``xy``.
+
+        A position lies inside the 90 % region iff its level is below 0.9.
+        """
         if not self.grid.contains(xy):
             return 1.0
         column, row = np.rint(self.grid.map_to_pixel(xy)).astype(int)
         column, row = min(column, self.grid.width - 1), min(row, self.grid.height - 1)
         return float(min(self.mass[self.log_mass > self.log_mass[row, column]].sum(), 1.0))
 
-    def _distance(self, xy: ArrayLike) -> NDArray[np.float64]:
+    def distance(self, xy: ArrayLike) -> NDArray[np.float64]:
+        """Return the metres from each cell's centre to ``xy``, (H, W)."""
         u, v = self.grid.map_to_pixel(xy)
         columns, rows = np.arange(self.grid.width) - u, np.arange(self.grid.height) - v
         return np.hypot(columns[None, :], rows[:, None]) * self.grid.gsd
 
     def mass_within(self, xy: ArrayLike, radius: float) -> float:
-        """Return the probability of the cells whose centres lie within ``radius`` metres of ``xy``."""
-        return float(self.mass[self._distance(xy) <= radius].sum())
+        """Return the mass of the cells with centres within ``radius`` metres of ``xy``."""
+        return float(self.mass[self.distance(xy) <= radius].sum())
 
     def entropy(self) -> float:
-        """Return the differential entropy, nats (of a density per m², so that grids can be compared)."""
+        """Return the differential entropy, nats: of a density per m², so that grids compare."""
         mass = self.mass
         used = mass > 0
         return float(-(mass[used] * self.log_mass[used]).sum() + 2 * math.log(self.grid.gsd))
@@ -153,15 +169,6 @@ class Heatmap:
         dx, dy = np.asarray(offset, dtype=np.float64)
         x, y = self.grid.center
         return replace(self, grid=replace(self.grid, center=(x + float(dx), y + float(dy))))
-
-    def times_gaussian(self, mean: ArrayLike, covariance: ArrayLike) -> Heatmap:
-        """Return the normalised product with a Gaussian of (2,) mean, metres, and (2, 2) covariance, m²."""
-        columns, rows = np.meshgrid(np.arange(self.grid.width), np.arange(self.grid.height))
-        offset = self.grid.pixel_to_map(np.stack([columns, rows], axis=-1)) - np.asarray(mean)
-        distance = np.einsum(
-            "...i,ij,...j->...", offset, np.linalg.inv(np.asarray(covariance)), offset
-        )
-        return Heatmap.from_scores(self.log_mass - 0.5 * distance, self.grid)
 
     def mass_on(self, grid: Grid) -> NDArray[np.float64]:
         """Return the mass that falls on each cell of another grid, shape (grid.height, grid.width).

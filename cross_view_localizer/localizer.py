@@ -1,7 +1,279 @@
-"""The front door."""
+"""The front door: one image and a rough idea of where it was taken in, an Estimate out."""
 
 from __future__ import annotations
 
-from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
+import time
+from dataclasses import replace
+from typing import Any
 
-__all__ = ["Estimate", "Frame", "Reason", "refusal"]
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cross_view_localizer.belief import Belief
+from cross_view_localizer.checks import Refused, check_reach, checked_frame, checked_prior, gate
+from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
+from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
+from cross_view_localizer.localizer_config import LocalizerConfig
+from cross_view_localizer.models.contract import View
+from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
+from cross_view_localizer.network import Network
+from cross_view_localizer.pose import bounded, moments, to_base
+from cross_view_localizer.prior import Prior, PriorRefusal
+from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.searched import NORTH, Place, Searched, Searcher, turned
+from cross_view_localizer.view import ViewMaker
+
+__all__ = ["Estimate", "Frame", "Localizer", "LocalizerConfig", "Reason", "refusal"]
+
+
+class Localizer:
+    """Answers one call, :meth:`localize`. Not for several threads at once.
+
+    Args:
+        model: from :func:`models.weights.load` or ``without_weights``.
+        satellite_map: searched around the prior.
+        config: device, gates; its model and map entries are only used by :meth:`from_files`.
+
+    Attributes:
+        model_id: name of the model and hash of its weights.
+
+    Raises:
+        ValueError: a device that isn't there, or metadata that makes no sense; one line.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        satellite_map: SatelliteMap,
+        config: LocalizerConfig | None = None,
+    ) -> None:
+        self.config = config or LocalizerConfig()
+        self.satellite_map = satellite_map
+        self.model_id = model.identifier
+        self.calibration = model.calibration
+        self.metadata = model.metadata
+        self._reference = _reference_point(model.metadata)
+        self._network = Network(model.model, self.config.device, self.config.precision)
+        self._searcher = Searcher(satellite_map, self._network, self.config)
+        self._maker: tuple[object, ViewMaker] | None = None
+        if self.config.warm_up:
+            self.warm_up()
+
+    @classmethod
+    def from_files(cls, config: LocalizerConfig) -> Localizer:
+        """Build from the paths in the configuration.
+
+        Raises:
+            ValueError: (also as WeightsError, MapError) what is wrong with which file; one line.
+        """
+        if config.weights:
+            model = load(config.weights, config.model or None)
+        elif config.model:
+            model = without_weights(config.model, config.model_config)
+        else:
+            raise ValueError("neither weights nor model given: set weights to 'front' or to a file")
+        if not config.map:
+            raise ValueError("no map given: set map to a georeferenced raster (GeoTIFF, VRT, …)")
+        datum = None if config.datum is None else Datum(*config.datum)
+        satellite_map = SatelliteMap.open(
+            config.map, datum=datum, crs=config.map_crs or None, offset=config.map_offset
+        )
+        return cls(model, satellite_map, config)
+
+    @property
+    def view(self) -> View:
+        """The pictures that the model is made for."""
+        return self._network.model.view
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._network.device
+
+    @property
+    def searchable_half(self) -> float:
+        """Metres from the patch's middle that are searched, along each axis."""
+        half = self.view.output_size * self.view.output_gsd / 2
+        given = self.config.searchable_half or self.metadata.get("searchable_half")
+        return half if given is None else min(half, float(given))
+
+    def warm_up(self) -> None:
+        """Run the network once, so that the first frame is not slower than the others."""
+        self._network.warm_up()
+        self._network.timing = {}
+
+    def clear(self) -> None:
+        """Forget the kept aerial encoding (after a jump of time, or to make frames independent)."""
+        self._searcher.clear()
+
+    def localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
+        """Answer where ``base_link`` was when the image was taken.
+
+        Args:
+            frame: the image with its camera; None where there is none.
+            prior: at the image's stamp, or why there is none.
+
+        Returns:
+            Pose, covariance and heatmap, or the reason why not; what a sensor sent never raises.
+        """
+        start = time.perf_counter()
+        self._network.timing = {}
+        try:
+            estimate = self._localize(frame, prior)
+        except Refused as refused:
+            estimate = _without_answer(frame, prior, refused.reason, str(refused))
+        except torch.cuda.OutOfMemoryError as error:
+            self.clear()
+            torch.cuda.empty_cache()
+            detail = f"out of memory on {self.device}: {str(error).splitlines()[0]}"
+            estimate = _without_answer(frame, prior, Reason.OUT_OF_MEMORY, detail)
+        timing = {**self._network.timing, "total": (time.perf_counter() - start) * 1e3}
+        return replace(estimate, timing=timing, model_id=self.model_id)
+
+    def _localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
+        frame = checked_frame(frame)
+        maker = self._view_maker(frame)
+        place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
+        check_reach(place.prior, self.config.prior_sigmas, self.searchable_half)
+        searched = self._searcher.around(place, self.searchable_half)
+        with self._network.timed("view"):
+            image, rotation = self._ground(maker, frame, place, searched.grid.up)
+        log_mass, offsets = self._network.match(
+            searched.encoding, image, maker.intrinsics, rotation, maker.height
+        )
+        with self._network.timed("post"):
+            belief = self._belief(log_mass, offsets, place, searched)
+            return self._answer(frame, belief, place, searched, maker.azimuth)
+
+    # -- before the network ----------------------------------------------------------------------
+
+    @property
+    def _offsets_from_up(self) -> bool:
+        """The picture says nothing of the given heading: a front camera over a north-up patch."""
+        return self.view.ground == "pinhole" and not self.view.heading_up
+
+    @property
+    def _needs_heading(self) -> bool:
+        return not (self._offsets_from_up and self.view.estimates_heading)
+
+    def _view_maker(self, frame: Frame) -> ViewMaker:
+        mount = frame.camera_in_base
+        key = (frame.camera, mount.rotation.tobytes(), mount.translation.tobytes())
+        if self._maker is None or self._maker[0] != key:
+            height = self.config.base_height
+            try:
+                self._maker = (key, ViewMaker(frame.camera, mount, self.view, base_height=height))
+            except ValueError as error:
+                raise Refused(Reason.BAD_CAMERA_INFO, str(error)) from error
+        return self._maker[1]
+
+    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> Place:
+        """Take the prior from base_link to the point that the model finds."""
+        lever = frame.camera_in_base.translation[:2] + turned(self._reference, azimuth)
+        xy = np.array([prior.x, prior.y], dtype=np.float64)
+        if prior.yaw is None:
+            return Place(xy, lever, NORTH, prior)
+        return Place(xy + turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
+
+    def _ground(
+        self, maker: ViewMaker, frame: Frame, place: Place, up: float
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Return the ground picture and its rotation, with the patch's up as the way ahead.
+
+        That is so anyway for a fresh heading-up patch. For one that is kept, and for north-up
+        panoramas, a panorama is turned; for a pinhole view the rotation says it.
+        """
+        turn = float(wrap_angle(up - place.azimuth))
+        try:
+            if self.view.ground == "panorama":
+                return maker(frame.image, turn), maker.rotation
+            image = maker(frame.image)
+        except ValueError as error:
+            raise Refused(Reason.BAD_IMAGE, str(error)) from error
+        if self._offsets_from_up:
+            return image, maker.rotation
+        return image, rotation_from_euler(0.0, 0.0, -turn) @ maker.rotation
+
+    # -- after the network -----------------------------------------------------------------------
+
+    def _belief(
+        self,
+        log_mass: NDArray[np.float32],
+        offsets: NDArray[np.float64],
+        place: Place,
+        searched: Searched,
+    ) -> Belief:
+        grid, support = searched.grid, searched.support
+        belief = Belief.from_scores(log_mass, offsets, grid, self.calibration, support)
+        if not self.config.fuse_prior:
+            return belief
+        covariance = place.prior.covariance
+        yaw_variance = None if self._offsets_from_up else float(covariance[2, 2])
+        return belief.times_prior(place.xy, covariance[:2, :2], yaw_variance)
+
+    def _answer(
+        self, frame: Frame, belief: Belief, place: Place, searched: Searched, azimuth: float
+    ) -> Estimate:
+        """Take a belief about the reference point to base_link and through the gates."""
+        offset, spread = moments(belief, self.calibration)
+        reference = searched.grid.up if self._offsets_from_up else place.azimuth
+        from_prior = not self.view.estimates_heading
+        peak = belief.heatmap.peak_xy()
+        pose, covariance = to_base(
+            peak,
+            reference - azimuth + (0.0 if from_prior else offset),
+            spread,
+            place.lever,
+            float(place.prior.covariance[2, 2]) if from_prior else None,
+        )
+        heatmap = belief.heatmap.moved(np.array(pose[:2]) - peak)
+        modes = heatmap.modes(self.config.max_modes, separation=self.config.mode_separation)
+        refused = gate(self.config, covariance, modes)
+        bounds = bounded(covariance) if np.isfinite(covariance).all() else None
+        return Estimate(
+            stamp=frame.stamp,
+            status="refused" if refused else "ok",
+            reason=refused[0] if refused else None,
+            detail=refused[1] if refused else "",
+            pose=None if refused else pose,
+            covariance=None if refused else bounds,
+            yaw_from_prior=from_prior,
+            confidence=heatmap.mass_within(pose[:2], self.config.confidence_radius),
+            modes=tuple(modes),
+            heatmap=heatmap,
+            patch=searched.patch,
+            prior=place.prior,
+            prior_fused=self.config.fuse_prior,
+            raw_pose=pose,
+            raw_covariance=bounds,
+        )
+
+
+def _without_answer(
+    frame: Frame | None, prior: Prior | PriorRefusal | None, reason: Reason, detail: str
+) -> Estimate:
+    known = prior if isinstance(prior, Prior) else None
+    stamp = frame.stamp if frame is not None else (known.stamp if known else 0)
+    return refusal(stamp, reason, detail, known)
+
+
+def _reference_point(metadata: dict[str, Any]) -> NDArray[np.float64]:
+    """Return (forward, left), metres, of the point that the weights find.
+
+    In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
+    ``reference_in_camera``.
+
+    Raises:
+        WeightsError: another point without its lever arm.
+    """
+    name = metadata.get("reference_point", "camera")
+    if name == "camera":
+        return np.zeros(2)
+    lever = np.asarray(metadata.get("reference_in_camera", ()), dtype=np.float64)
+    if lever.shape != (2,) or not np.isfinite(lever).all():
+        raise WeightsError(
+            f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
+            "expected (forward, left) in metres"
+        )
+    return lever

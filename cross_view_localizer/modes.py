@@ -1,4 +1,4 @@
-"""Modes of a gridded distribution: sub-pixel peaks, basins, and each basin's mass and covariance."""
+"""Modes of a gridded distribution: sub-pixel peaks, basins, their mass and covariance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def refine_peak(log_mass: NDArray[np.float32], row: int, column: int) -> tuple[f
 
     The top of the paraboloid fitted to the log mass of the 3 × 3 window: exact for a Gaussian
     wherever it lies between the cells, and never more than half a cell from the maximum, so that
-    pose and heatmap can't disagree. At the border and beside empty cells the cell itself is returned.
+    pose and heatmap can't disagree. At the border and beside empty cells: the cell itself.
     """
     height, width = log_mass.shape
     if not (0 < row < height - 1 and 0 < column < width - 1):
@@ -54,6 +54,12 @@ def refine_peak(log_mass: NDArray[np.float32], row: int, column: int) -> tuple[f
     return float(column + du), float(row + dv)
 
 
+def cell_axes(grid: Grid) -> NDArray[np.float64]:
+    """Return (2, 2): its columns are one cell to the right and one down, metres in ``map``."""
+    origin, right, down = grid.pixel_to_map(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    return np.stack([right - origin, down - origin], axis=1)
+
+
 def second_moments(
     mass: NDArray[np.float64], uv: tuple[float, float], grid: Grid
 ) -> NDArray[np.float64]:
@@ -67,8 +73,7 @@ def second_moments(
     columns, rows = mass.sum(axis=0), mass.sum(axis=1)
     uu, vv, uv_ = columns @ (u * u), rows @ (v * v), v @ mass @ u
     local = np.array([[uu, uv_], [uv_, vv]]) / mass.sum() + np.eye(2) / 12
-    origin, right, down = grid.pixel_to_map(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    axes = np.stack([right - origin, down - origin], axis=1)
+    axes = cell_axes(grid)
     return np.asarray(axes @ local @ axes.T)
 
 
@@ -103,7 +108,7 @@ def basins(log_mass: NDArray[np.float32], radius: int) -> NDArray[np.intp]:
 def find_modes(
     log_mass: NDArray[np.float32], grid: Grid, max_modes: int, min_mass: float, separation: float
 ) -> list[Mode]:
-    """Return at most ``max_modes`` modes, the one of the greatest cell first, the others by falling mass.
+    """Return at most ``max_modes`` modes: that of the greatest cell, then by falling mass.
 
     Args:
         log_mass: (H, W) log mass per cell.

@@ -9,7 +9,7 @@ from cross_view_localizer.models.contract import CrossViewModel
 
 _CLASSES = {
     "correlation": ("cross_view_localizer.models.correlation", "Correlation"),
-    "bev": ("cross_view_localizer.models.bev", "BevMatcher"),
+    "bev": ("cross_view_localizer.models.bev", "BevModel"),
     "cvml": ("cross_view_localizer.models.cvml", "CVML"),
 }
 

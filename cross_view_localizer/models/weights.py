@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with everything needed to rebuild the model. Loading never runs code."""
+"""Weights on disk: safetensors with all that rebuilds the model. Loading never runs code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LoadedModel:
 
 
 def resolve(path: str | Path) -> Path:
-    """Return the path of a weights file; a bare name ("front", "panorama") means one that is shipped."""
+    """Return the path of a weights file; a bare name ("front", "panorama") is a shipped one."""
     given = Path(path)
     if given.suffix == "" and given.parent == Path() and not given.exists():
         return SHIPPED / f"{given}.safetensors"
@@ -118,7 +118,7 @@ def load(path: str | Path, expected: str | None = None) -> LoadedModel:
     name = header.get("model", "")
     if header.get("format") != FORMAT:
         raise WeightsError(
-            f"{file}: format '{header.get('format')}', expected '{FORMAT}': these weights are of another program"
+            f"{file}: format '{header.get('format')}', expected '{FORMAT}': another program's"
         )
     if expected and name != expected:
         raise WeightsError(
@@ -168,7 +168,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _fill(model: CrossViewModel, tensors: dict[str, Tensor], file: Path) -> None:
-    """Put the tensors into the model, or raise a WeightsError naming the first that does not fit."""
+    """Put the tensors into the model, or raise a WeightsError naming the first misfit."""
     own = model.state_dict()
     for name, tensor in own.items():
         if name not in tensors:
@@ -177,7 +177,8 @@ def _fill(model: CrossViewModel, tensors: dict[str, Tensor], file: Path) -> None
             )
         if tensors[name].shape != tensor.shape:
             raise WeightsError(
-                f"{file}: tensor '{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
+                f"{file}: tensor '{name}' has shape {tuple(tensors[name].shape)}, "
+                f"expected {tuple(tensor.shape)}"
             )
         if tensors[name].is_floating_point() and not torch.isfinite(tensors[name]).all():
             raise WeightsError(
