@@ -30,11 +30,13 @@ class Grid:
     up: float = math.pi / 2
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1 or not self.gsd > 0:
+        if self.width < 1 or self.height < 1 or not 0 < self.gsd < math.inf:
             raise ValueError(
                 f"grid of {self.width} x {self.height} cells at {self.gsd} m: "
                 "expected positive sizes"
             )
+        if not all(math.isfinite(value) for value in (*self.center, self.up)):
+            raise ValueError(f"grid at {self.center}, up {self.up}: expected finite numbers")
 
     @property
     def extent(self) -> tuple[float, float]:

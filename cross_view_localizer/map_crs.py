@@ -79,7 +79,12 @@ def operation(frame: MapFrame, crs: pyproj.CRS, path: str) -> pyproj.Transformer
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the missing shift file: said below, once, with its name
-        group = TransformerGroup(frame.crs, crs, always_xy=True, area_of_interest=around)
+        group = TransformerGroup(
+            frame.crs,
+            crs,
+            always_xy=True,
+            area_of_interest=around,  # type: ignore[arg-type]
+        )
     if not group.transformers:
         raise MapError(f"map {path}: no way from WGS84 to {crs.name}: expected a CRS on the Earth")
     chosen = group.transformers[0]
@@ -93,7 +98,8 @@ def operation(frame: MapFrame, crs: pyproj.CRS, path: str) -> pyproj.Transformer
         accuracy, grid_name = min(missing)
         logger.warning(
             "map %s: %s is reached to about %g m only; for %g m install PROJ's grid: "
-            "pyproj sync --file %s (or gdalwarp the map to UTM)",
+            "pyproj sync --file %s (or warp the map to UTM where it is)",
             *(path, crs.name, chosen.accuracy, accuracy, grid_name),
         )
-    return chosen
+    # The group's own transformers belong to the thread that made them; those from a pipeline don't.
+    return pyproj.Transformer.from_pipeline(chosen.definition)

@@ -232,7 +232,9 @@ def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.ui
 
     Halving first, which OpenCV does ten times faster than averaging at a broken ratio.
     """
-    while _halvings(*picture.shape[1::-1], size) > 1 and not any(s % 2 for s in picture.shape[:2]):
+    while _halvings(picture.shape[1], picture.shape[0], size) > 1 and not any(
+        s % 2 for s in picture.shape[:2]
+    ):
         half = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
     if picture.shape[1::-1] == size:
