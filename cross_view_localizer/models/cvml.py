@@ -216,13 +216,16 @@ def output_window(view: View) -> Window:
 
 
 def widened(window: Window, size: int) -> Window:
-    """Return the window and at least 8 pixels around it where there are some, in fours."""
+    """Return the window with a margin, in multiples of four pixels.
+
+    Counting back through the two finest stages, a logit depends on up to 9 pixels beyond it.
+    """
     if window.height == size:
         return window
     bounds = []
     for start, length in ((window.top, window.height), (window.left, window.width)):
-        first = max(0, (start - 8) // 4 * 4)
-        bounds.append((first, min(size, -(-(start + length + 8) // 4) * 4) - first))
+        first = max(0, (start - 9) // 4 * 4)
+        bounds.append((first, min(size, -(-(start + length + 9) // 4) * 4) - first))
     return Window(bounds[0][0], bounds[1][0], bounds[0][1], bounds[1][1])
 
 
