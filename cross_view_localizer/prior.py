@@ -22,12 +22,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cross_view_localizer.carry import UNKNOWN_YAW_VARIANCE, Belief, from_fixes, from_initial
-from cross_view_localizer.heading import Heading
-from cross_view_localizer.heading_at import aligned, heading_at
-from cross_view_localizer.odometry import OdometryPose
 from cross_view_localizer.prior_config import PriorConfig
-from cross_view_localizer.sensor_buffers import InitialPose, SensorBuffers, YawSample
+from cross_view_localizer.sensors.carry import (
+    UNKNOWN_YAW_VARIANCE,
+    Belief,
+    from_fixes,
+    from_initial,
+)
+from cross_view_localizer.sensors.heading import Heading
+from cross_view_localizer.sensors.heading_at import aligned, heading_at
+from cross_view_localizer.sensors.odometry import OdometryPose
+from cross_view_localizer.sensors.sensor_buffers import InitialPose, SensorBuffers, YawSample
 from cross_view_localizer.stamp_gate import SECOND
 
 # 99.9 % of a chi-square distribution with two degrees of freedom.
@@ -151,7 +156,7 @@ class PriorEstimator:
         Args:
             twist: (forward m/s, left m/s, turn rate rad/s) of ``base_link``, to extrapolate
                 with; None: from the last two poses.
-            yaw_variance: rad²; used by ``odom_enu`` only. The pose's other covariances are not asked
+            yaw_variance: rad²; used by ``odom_enu`` only. The pose's other covariances aren't asked
                 for: they grow since the start of the drive and say nothing of short increments.
         """
         rates = None if twist is None else (complex(twist[0], twist[1]), float(twist[2]))

@@ -75,7 +75,7 @@ def regress(
     rows[:, 0] = 1.0
     rows[:, 1] = regressor
     rows[:, 2] = [fix.position - fixes[0].position for fix in fixes]
-    white: NDArray[np.complex128] = np.linalg.solve(np.linalg.cholesky(noise), rows)
+    white = np.asarray(np.linalg.solve(np.linalg.cholesky(noise), rows), dtype=np.complex128)
     weights = np.ones(count)
     for _ in range(3):
         solution = _weighted_line(white, weights)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cross_view_localizer.heading import Fix, Heading, velocity
-from cross_view_localizer.odometry import OdometryPose
-from cross_view_localizer.sensor_buffers import SensorBuffers
+from cross_view_localizer.sensors.heading import Fix, Heading, velocity
+from cross_view_localizer.sensors.odometry import OdometryPose
+from cross_view_localizer.sensors.sensor_buffers import SensorBuffers
 from cross_view_localizer.stamp_gate import SECOND
 
 # A yaw that may be anything: the variance of the uniform distribution over the circle.

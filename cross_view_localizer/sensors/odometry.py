@@ -6,8 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cross_view_localizer.sensors.stamped_buffer import StampedBuffer
 from cross_view_localizer.stamp_gate import SECOND
-from cross_view_localizer.stamped_buffer import StampedBuffer
+
+# A ground vehicle turns by less between two samples.
+_MAX_TURN = 0.5
+_MAX_TURN_RATE = 3.0
 
 
 def wrap(angle: float) -> float:
@@ -94,7 +98,8 @@ class OdometryTrack:
         step = abs(pose.position - before.position)
         # Short gaps are given a floor, because stamps jitter.
         seconds = max((pose.stamp - before.stamp) / SECOND, 0.02)
-        fresh = step > self._max_speed * seconds
+        turn = abs(wrap(pose.yaw - before.yaw))
+        fresh = step > self._max_speed * seconds or turn > _MAX_TURN + _MAX_TURN_RATE * seconds
         if fresh:
             self._poses.clear()
         self._poses.add(pose.stamp, pose._replace(travelled=before.travelled + step))

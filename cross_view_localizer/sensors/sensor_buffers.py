@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cross_view_localizer.heading import Fix, OdometryAligner
-from cross_view_localizer.odometry import OdometryPose, OdometryTrack
 from cross_view_localizer.prior_config import PriorConfig
+from cross_view_localizer.sensors.heading import Fix, OdometryAligner
+from cross_view_localizer.sensors.odometry import OdometryPose, OdometryTrack
+from cross_view_localizer.sensors.stamped_buffer import StampedBuffer
 from cross_view_localizer.stamp_gate import SECOND, StampGate, Verdict
-from cross_view_localizer.stamped_buffer import StampedBuffer
 
 _LEAST_VARIANCE = 1e-4
 _LEAST_YAW_VARIANCE = 1e-6

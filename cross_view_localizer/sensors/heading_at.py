@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from cross_view_localizer.heading import Heading, course
-from cross_view_localizer.sensor_buffers import SensorBuffers
+from cross_view_localizer.sensors.heading import Heading, course
+from cross_view_localizer.sensors.sensor_buffers import SensorBuffers
 from cross_view_localizer.stamp_gate import SECOND
 
 
