@@ -70,9 +70,11 @@ class Parameters:
     # Model and map
     weights: str = _entry(
         "front",
-        "front, panorama (both shipped) or a .safetensors file; empty: `model` without weights",
+        "front, panorama (both shipped) or a .safetensors file; none: `model` without weights",
     )
-    model: str = _entry("", "method, only where `weights` is empty (correlation)")
+    model: str = _entry(
+        "", "method, where `weights` is none (correlation); else the one the weights must be of"
+    )
     map: str = _entry("", "path of the georeferenced aerial map: anything rasterio opens")
     map_crs: str = _entry("", "CRS of a map that names none, e.g. EPSG:32630")
     map_offset: tuple[float, ...] = _entry(
@@ -83,6 +85,12 @@ class Parameters:
         "latitude, longitude of the map's origin; empty: the map's side file, else its centre",
         lengths=(0, 2),
         unit="deg",
+    )
+
+    precision: str = _entry(
+        "auto",
+        "auto: bfloat16 on CUDA, float32 on a CPU",
+        choices=("auto", "float32", "bfloat16", "float16"),
     )
 
     # Frames and extrinsics
@@ -186,6 +194,21 @@ class Parameters:
     )
     max_second_mode: float = _entry(
         1.0, "larger mass of the second mode, as a share of the first's, refuses the pose", 0.0, 1.0
+    )
+    searchable_half: float = _entry(
+        0.0,
+        "how far from the prior is searched, per axis; a prior whose 3 sigma leave it is refused; "
+        "0: as the weights say",
+        0.0,
+        1000.0,
+        unit="m",
+    )
+    confidence_radius: float = _entry(
+        3.0,
+        "~/estimate's confidence is the probability within this of the pose",
+        0.0,
+        100.0,
+        unit="m",
     )
     min_coverage: float = _entry(
         0.5, "smaller share of imagery under the patch refuses the frame", 0.0, 1.0

@@ -1,0 +1,204 @@
+"""The lifecycle node: declares, configures, and stays up when that fails."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import torch
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from cross_view_localizer.ros import parameters as table
+from cross_view_localizer.ros.diagnostics import DiagnosticsPublisher
+from cross_view_localizer.ros.parameters import ParameterError, Parameters
+from cross_view_localizer.ros.reporter import Reporter
+from cross_view_localizer.ros.session import Session
+from cross_view_localizer.ros.static_transforms import StaticTransforms
+from cross_view_localizer.ros.status import Status
+
+_OK, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class LocalizerNode(LifecycleNode):
+    """See README for topics and parameters.
+
+    Attributes:
+        state: label of the lifecycle state.
+        session: what configure made; None where unconfigured.
+        problem: why the last configure failed, else "".
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(
+            "cross_view_localizer",
+            automatically_declare_parameters_from_overrides=True,
+            **arguments,
+        )
+        self.state = "unconfigured"
+        self.session: Session | None = None
+        self.problem = ""
+        self.status = Status()
+        self.reporter = Reporter(self.get_logger(), self.status)
+        self._transforms = StaticTransforms()
+        self._rejected: dict[str, str] = {}
+        self._declare()
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(0.5, self._housekeeping, clock=steady)
+        self.diagnostics = DiagnosticsPublisher(self)
+
+    # -- parameters -------------------------------------------------------------------------------
+
+    def _declare(self) -> None:
+        """Declare the table; overrides that don't fit are kept for configure to report."""
+        rows = table.table()
+        known = {row.name for row in rows}
+        for name in sorted(set(self._parameters) - known):
+            if not table.is_built_in(name):
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f": did you mean {near[0]}?" if near else ""
+                self.reporter.warn(f"parameter {name}", f"unknown parameter {name}{hint}")
+        for row in rows:
+            value = row.default
+            if self.has_parameter(row.name):
+                given = self.get_parameter(row.name).value
+                self.undeclare_parameter(row.name)
+                try:
+                    value = table.checked(row.name, given)
+                except ParameterError as error:
+                    self._rejected[row.name] = str(error)
+            self._declare_row(row, value)
+
+    def _declare_row(self, row: Any, value: Any) -> None:
+        if not isinstance(value, tuple):
+            self.declare_parameter(row.name, value, _descriptor(row), ignore_override=True)
+            return
+        # An empty list would be taken for one of bytes: declare by type, then set.
+        kind = Parameter.Type.DOUBLE_ARRAY
+        self.declare_parameter(row.name, kind, _descriptor(row), ignore_override=True)
+        self.set_parameters([Parameter(row.name, kind, list(value))])
+
+    def _on_set_parameters(self, changed: list[Any]) -> SetParametersResult:
+        known = {row.name for row in table.table()}
+        for parameter in changed:
+            if parameter.name not in known:
+                continue
+            try:
+                table.checked(parameter.name, parameter.value)
+            except ParameterError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            self._rejected.pop(parameter.name, None)
+        return SetParametersResult(successful=True)
+
+    def parameters(self) -> Parameters:
+        """Return the present values.
+
+        Raises:
+            ParameterError: the first value given at start that did not fit.
+        """
+        for line in self._rejected.values():
+            raise ParameterError(line)
+        return table.from_mapping(
+            {row.name: self.get_parameter(row.name).value for row in table.table()}
+        )
+
+    # -- lifecycle --------------------------------------------------------------------------------
+
+    def autostart(self) -> None:
+        """Configure and activate where the parameter says so."""
+        if not self.get_parameter("autostart").value:
+            return
+        if self.trigger_configure() == _OK:
+            self.trigger_activate()
+
+    def _guarded(self, doing: str, work: Any, done: str) -> TransitionCallbackReturn:
+        """Say what to fix and stay where we were; of itself rclpy swallows exceptions here."""
+        try:
+            work()
+        except Exception as error:
+            self.problem = _one_line(error)
+            self.reporter.error(f"{doing} failed: {self.problem}")
+            return _FAILED
+        self.problem, self.state = "", done
+        return _OK
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load map and weights, warm the network up."""
+        return self._guarded("configure", self._configure, "inactive")
+
+    def _configure(self) -> None:
+        session = Session(self, self.parameters(), self._transforms, self.reporter)
+        self.session = session
+        localizer, frame = session.localizer, session.localizer.satellite_map.frame
+        self.reporter.info(
+            f"{localizer.model_id} on {localizer.device}; map {session.parameters.map}, "
+            f"datum {frame.datum.latitude:.7f} {frame.datum.longitude:.7f}"
+        )
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and publish."""
+        return self._guarded("activate", lambda: self._session().start(), "active")
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Fall silent; map and network stay loaded."""
+        return self._guarded("deactivate", lambda: self._session().stop(), "inactive")
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give map and network back."""
+        return self._guarded("cleanup", self._unload, "unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back."""
+        return self._guarded("shutdown", self._unload, "finalized")
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Return to unconfigured, so that configure can be tried again."""
+        return self._guarded("error handling", self._unload, "unconfigured")
+
+    def _session(self) -> Session:
+        if self.session is None:
+            raise RuntimeError("not configured")
+        return self.session
+
+    def _unload(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.stop()
+            session.localizer.satellite_map.close()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _housekeeping(self) -> None:
+        try:
+            if self.session is not None:
+                self.session.housekeeping()
+        except Exception as error:  # nothing may escape a callback
+            self.reporter.internal_error("housekeeping", error)
+
+    def destroy_node(self) -> None:
+        """End threads, then the node."""
+        self.diagnostics.stop()
+        self._unload()
+        super().destroy_node()
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    known = isinstance(error, ValueError | OSError | ImportError)
+    first = text[0] if text else ""
+    return first if known and first else f"{type(error).__name__}: {first}"
+
+
+def _descriptor(row: Any) -> ParameterDescriptor:
+    meta = row.metadata
+    made = ParameterDescriptor(description=meta["description"])
+    if meta["choices"]:
+        made.additional_constraints = "one of " + ", ".join(meta["choices"])
+    if meta["minimum"] is not None:
+        made.floating_point_range.append(
+            FloatingPointRange(from_value=meta["minimum"], to_value=meta["maximum"])
+        )
+    return made

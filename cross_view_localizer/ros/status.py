@@ -1,0 +1,111 @@
+"""What the node counts about itself, from several threads; diagnostics read it. No ROS."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+WINDOW = 5.0  # seconds that a rate is averaged over
+
+
+class Traffic:
+    """Arrivals on one topic."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.offset = 0.0  # seconds that the last stamp was ahead of the clock
+        self._arrivals: deque[float] = deque()
+
+    def add(self, now: float, offset: float) -> None:
+        """Note an arrival at ``now``, seconds of any steady clock."""
+        self.count += 1
+        self.offset = offset
+        self._arrivals.append(now)
+        while now - self._arrivals[0] > WINDOW:
+            self._arrivals.popleft()
+
+    def rate(self, now: float) -> float:
+        """Return arrivals per second over the last seconds."""
+        recent = [at for at in self._arrivals if now - at <= WINDOW]
+        if len(recent) < 2:
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], now - recent[0] - WINDOW / 2, 1e-3)
+
+    def age(self, now: float) -> float | None:
+        """Return seconds since the last arrival; None where there was none."""
+        return now - self._arrivals[-1] if self._arrivals else None
+
+
+class Status:
+    """Counters and last words of the node; every method may be called from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._started = clock()
+        self._traffic: dict[str, Traffic] = {}
+        self._counts: Counter[str] = Counter()
+        self._notes: dict[str, str] = {}
+        self._milliseconds: dict[str, deque[float]] = {}
+
+    def arrived(self, topic: str, offset: float = 0.0) -> None:
+        """Note a message on ``topic`` whose stamp was ``offset`` seconds ahead of the clock."""
+        with self._lock:
+            self._traffic.setdefault(topic, Traffic()).add(self._clock(), offset)
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counts[what] += by
+
+    def note(self, subject: str, text: str) -> None:
+        """Keep the last word on a subject; an empty text removes it."""
+        with self._lock:
+            if text:
+                self._notes[subject] = text
+            else:
+                self._notes.pop(subject, None)
+
+    def took(self, stage: str, milliseconds: float) -> None:
+        """Keep a duration; diagnostics show the median of the last ones."""
+        with self._lock:
+            self._milliseconds.setdefault(stage, deque(maxlen=100)).append(milliseconds)
+
+    def restart(self) -> None:
+        """Begin anew at activation: silence is counted from now."""
+        with self._lock:
+            self._started = self._clock()
+            self._traffic.clear()
+
+    def counts(self) -> dict[str, int]:
+        """Return all counters."""
+        with self._lock:
+            return dict(self._counts)
+
+    def notes(self) -> dict[str, str]:
+        """Return all last words."""
+        with self._lock:
+            return dict(self._notes)
+
+    def medians(self) -> dict[str, float]:
+        """Return the median duration of each stage, milliseconds."""
+        with self._lock:
+            return {
+                stage: sorted(values)[len(values) // 2]
+                for stage, values in self._milliseconds.items()
+            }
+
+    def topic(self, topic: str) -> tuple[int, float, float | None, float]:
+        """Return (count, rate in Hz, age in seconds or None, stamp offset in seconds)."""
+        with self._lock:
+            traffic, now = self._traffic.get(topic, Traffic()), self._clock()
+            return traffic.count, traffic.rate(now), traffic.age(now), traffic.offset
+
+    def silence(self, topic: str) -> float:
+        """Return seconds since the last message on ``topic``, or since the start."""
+        with self._lock:
+            traffic, now = self._traffic.get(topic), self._clock()
+            age = traffic.age(now) if traffic else None
+            return now - self._started if age is None else age
