@@ -14,10 +14,10 @@ from cross_view_localizer.models.bev import BevModel
 from cross_view_localizer.models.contract import CrossViewModel, Scores
 from training.datasets.sample import Batch
 from training.losses import (
-    bottleneck_labels,
     gaussian_target,
     info_nce_per_sample,
     soft_cross_entropy,
+    view_bottleneck_labels,
 )
 
 
@@ -63,8 +63,7 @@ def objective(
         scores, matching = bottleneck.match_with_bottleneck(
             model.encode_aerial(batch.aerial), model.encode_ground(batch.ground)
         )
-        smooth = gaussian_target(cells, view.output_size, sigma / view.output_gsd, normalized=False)
-        labels = bottleneck_labels(smooth, matching.shape[-1])
+        labels = view_bottleneck_labels(view, cells, matching.shape[-1], sigma / view.aerial_gsd)
         terms["nce"] = info_nce_per_sample(matching, labels)
         total = weights.nce * terms["nce"]
     place = torch.logsumexp(scores.log_mass, dim=1)

@@ -19,11 +19,12 @@ from training.datasets.sample import Sample, tilt_between
 from training.town.seeds import check_training_seed
 from training.town.town import CameraPose, GroundFrame, Town
 
+PRIOR_HALF = 18.0  # m, the benchmark prior in east and in north
 YAW_NOISE = math.radians(5.0)
 
 
 @dataclass(frozen=True)
-class Prior:
+class PriorError:
     """Where the heatmap's middle is put: truth plus (east, north) metres, and up: truth plus yaw,
     radians.
     """
@@ -62,7 +63,7 @@ class AerialSource:
         )
 
 
-def heatmap_grid(view: View, pose: CameraPose, prior: Prior) -> Grid:
+def heatmap_grid(view: View, pose: CameraPose, prior: PriorError) -> Grid:
     """Return the grid of the heatmap that a prior with this error gives (heading-up)."""
     center = (pose.x + prior.east, pose.y + prior.north)
     return Grid(view.output_size, view.output_size, view.output_gsd, center, pose.yaw + prior.yaw)
@@ -77,7 +78,12 @@ def aerial_grid(view: View, heatmap: Grid) -> Grid:
 
 
 def make_sample(
-    source: AerialSource, view: View, pose: CameraPose, frame: GroundFrame, prior: Prior, group: int
+    source: AerialSource,
+    view: View,
+    pose: CameraPose,
+    frame: GroundFrame,
+    prior: PriorError,
+    group: int,
 ) -> Sample:
     """Crop the aerial picture where ``prior`` puts it and state the truth in it."""
     grid = heatmap_grid(view, pose, prior)
@@ -168,7 +174,7 @@ class TownStream(IterableDataset[Sample]):
         right, up = rng.uniform(-half, half, 2)
         east = right * math.sin(pose.yaw + yaw) + up * math.cos(pose.yaw + yaw)
         north = -right * math.cos(pose.yaw + yaw) + up * math.sin(pose.yaw + yaw)
-        prior = Prior(east, north, yaw)
+        prior = PriorError(east, north, yaw)
         frame = opened.frames[index]
         sample = make_sample(opened.source, self.view, pose, frame, prior, opened.town.seed)
         return augment(sample, rng)
@@ -207,17 +213,10 @@ class TownFrames(Dataset[Sample]):
         return self.samples[index]
 
 
-def benchmark_priors(seed: int, count: int) -> list[Prior]:
+def benchmark_priors(seed: int, count: int) -> list[PriorError]:
     """Return the benchmark's priors: uniform ±18 m in east and north, ±5 degrees, fixed by the
     seed.
     """
     rng = np.random.default_rng([seed, 18])
-    return [
-        Prior(float(e), float(n), float(y))
-        for e, n, y in zip(
-            rng.uniform(-18, 18, count),
-            rng.uniform(-18, 18, count),
-            rng.uniform(-YAW_NOISE, YAW_NOISE, count),
-            strict=True,
-        )
-    ]
+    draws = rng.uniform(-1.0, 1.0, (count, 3)) * (PRIOR_HALF, PRIOR_HALF, YAW_NOISE)
+    return [PriorError(float(east), float(north), float(yaw)) for east, north, yaw in draws]

@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.bev import VIEWS
+from training.datasets.augment import mirror, photometric
+from training.datasets.sample import Sample, tilt_between
+from training.datasets.town import (
+    AerialSource,
+    PriorError,
+    TownFrames,
+    TownStream,
+    aerial_grid,
+    benchmark_priors,
+    heatmap_grid,
+)
+from training.town.town import CameraPose
+
+LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+
+
+def ramp(grid: Grid) -> np.ndarray:
+    """A picture whose red and green say where a pixel lies: x and y from -60 to 60 m."""
+    columns, rows = np.meshgrid(np.arange(grid.width), np.arange(grid.height))
+    xy = grid.pixel_to_map(np.stack([columns, rows], axis=-1))
+    values = np.concatenate([(xy + 60) / 120 * 250, np.zeros((*xy.shape[:2], 1))], axis=-1)
+    return np.asarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("gsd", [0.15, 0.2, 0.25])
+def test_a_crop_shows_what_lies_there(gsd: float) -> None:
+    side = int(120 / gsd)
+    source = AerialSource(
+        ramp(Grid(side, side, gsd, (0.0, 0.0), math.pi / 2 + 0.03)),
+        Grid(side, side, gsd, (0.0, 0.0), math.pi / 2 + 0.03),
+        0.5,
+    )
+    target = Grid(64, 64, 0.5, (7.0, -11.0), 0.7)
+    crop = source.crop(target).astype(float)
+    expected = ramp(target).astype(float)
+    assert np.abs(crop - expected)[..., :2].mean() < 0.8  # levels; 0.1 px is 0.1 level
+    assert abs((crop - expected)[..., :2].mean()) < 0.25
+
+
+def test_the_truth_is_at_the_offset_that_the_sample_states() -> None:
+    view, pose = VIEWS["pinhole"], CameraPose(3.0, -8.0, 2.1, "street")
+    prior = PriorError(5.0, -7.0, 0.05)
+    heatmap = heatmap_grid(view, pose, prior)
+    u, v = heatmap.map_to_pixel((pose.x, pose.y))
+    middle = (heatmap.width - 1) / 2
+    right, down = (u - middle) * heatmap.gsd, (v - middle) * heatmap.gsd
+    up = heatmap.up
+    x = heatmap.center[0] + right * math.sin(up) - down * math.cos(up)
+    y = heatmap.center[1] - right * math.cos(up) - down * math.sin(up)
+    np.testing.assert_allclose((x, y), (pose.x, pose.y), atol=1e-9)
+    aerial = aerial_grid(view, heatmap)
+    ahead = np.array(aerial.center) - heatmap.center
+    np.testing.assert_allclose(ahead, 20 * np.array([math.cos(up), math.sin(up)]), atol=1e-9)
+
+
+def made_up_sample() -> Sample:
+    rng = np.random.default_rng(0)
+    pitch, roll = 0.02, -0.03
+    turn = LEVEL @ np.array([[1, -roll, 0], [roll, 1, -pitch], [0, pitch, 1.0]])
+    return Sample(
+        aerial=rng.integers(0, 255, (192, 192, 3), dtype=np.uint8),
+        ground=rng.integers(0, 255, (160, 240, 3), dtype=np.uint8),
+        intrinsics=np.array([[130.0, 0, 110], [0, 130, 80], [0, 0, 1]]),
+        rotation=LEVEL,
+        tilt=tilt_between(LEVEL, turn),
+        height=1.5,
+        offset=np.array([4.0, -9.0]),
+        yaw=0.04,
+        position=np.zeros(2),
+        heading=0.0,
+        group=1,
+    )
+
+
+def test_tilt_is_pitch_and_roll_of_the_optical_frame() -> None:
+    np.testing.assert_allclose(made_up_sample().tilt, (0.02, -0.03), atol=1e-12)
+
+
+def test_mirroring_exchanges_left_and_right_and_undoes_itself() -> None:
+    sample = made_up_sample()
+    other = mirror(sample)
+    np.testing.assert_array_equal(other.ground[:, 0], sample.ground[:, -1])
+    np.testing.assert_allclose(other.offset, (-4.0, -9.0))
+    assert other.yaw == -0.04
+    assert other.intrinsics[0, 2] == 129
+    np.testing.assert_allclose(other.rotation, LEVEL, atol=1e-12)
+    np.testing.assert_allclose(other.tilt, (0.02, 0.03))
+    again = mirror(other)
+    np.testing.assert_array_equal(again.aerial, sample.aerial)
+    np.testing.assert_allclose(again.tilt, sample.tilt)
+
+
+def test_photometric_changes_keep_shape_and_type() -> None:
+    image = made_up_sample().ground
+    changed = photometric(image, np.random.default_rng(5))
+    assert changed.shape == image.shape and changed.dtype == np.uint8
+
+
+def test_the_benchmark_prior_is_uniform_over_18_metres_and_fixed() -> None:
+    priors = benchmark_priors(200_003, 4000)
+    distance = np.array([math.hypot(p.east, p.north) for p in priors])
+    assert distance.mean() == pytest.approx(13.8, abs=0.3)
+    assert np.median(distance) == pytest.approx(14.4, abs=0.4)
+    assert max(abs(p.yaw) for p in priors) <= math.radians(5)
+    assert priors[:10] == benchmark_priors(200_003, 10)
+
+
+def test_the_stream_refuses_towns_kept_for_measuring() -> None:
+    with pytest.raises(ValueError, match="kept for test"):
+        TownStream(VIEWS["pinhole"], 0, towns=range(200_000, 200_010))
+
+
+def test_the_stream_repeats_itself_and_gives_truth_inside_the_heatmap() -> None:
+    def first(count: int) -> list[Sample]:
+        stream = iter(TownStream(VIEWS["pinhole"], 3, frames=4, pool=1))
+        return [next(stream) for _ in range(count)]
+
+    one, other = first(6), first(6)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.ground, b.ground)
+        np.testing.assert_array_equal(a.aerial, b.aerial)
+        assert np.abs(a.offset).max() <= 24.0
+
+
+def test_fixed_frames_are_fixed() -> None:
+    one = TownFrames(VIEWS["pinhole"], [100_001], 2, "validation")
+    other = TownFrames(VIEWS["pinhole"], [100_001], 2, "validation")
+    np.testing.assert_array_equal(one[1].ground, other[1].ground)
+    np.testing.assert_array_equal(one[1].offset, other[1].offset)
