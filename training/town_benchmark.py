@@ -1,17 +1,16 @@
-"""The benchmark's frames through the front door: each town as a GeoTIFF, each frame a localize()."""
+"""The benchmark's frames through the front door: towns as GeoTIFFs, frames as localize() calls."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cross_view_localizer.camera import Camera
-from cross_view_localizer.estimate import Estimate, Frame
+from cross_view_localizer.estimate import Frame
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.localizer_config import LocalizerConfig
@@ -26,6 +25,7 @@ from training.datasets.town import (
     benchmark_priors,
     render,
 )
+from training.records import FrameRecord, record
 from training.town.drive import write_map
 from training.town.town import CameraPose, GroundFrame, Town
 
@@ -41,23 +41,6 @@ class BenchmarkFrame:
     prior: PriorError
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came out for one frame.
-
-    Attributes:
-        frame: the question.
-        estimate: as localize() gave it; its raw pose counts also where a gate refused.
-        density: log density at the true position, nats per m².
-        level: mass of the cells denser than the one at the truth: inside the 90 % region below 0.9.
-    """
-
-    frame: BenchmarkFrame
-    estimate: Estimate
-    density: float
-    level: float
-
-
 def frames_of(
     town: Town, seed: int, view: View, count: int, stream: str
 ) -> Iterator[BenchmarkFrame]:
@@ -69,7 +52,7 @@ def frames_of(
 
 
 def camera_of(frame: GroundFrame, view: View) -> tuple[Camera, RigidTransform]:
-    """Return the rendered camera and its optical frame in base_link, which is the levelled frame."""
+    """Return the rendered camera and its pose in base_link, which is the levelled frame."""
     height, width = frame.image.shape[:2]
     if view.ground == "panorama":
         camera = Camera("equirectangular", width, height, None, ())
@@ -101,7 +84,7 @@ def run_town(
     stream: str,
     config: LocalizerConfig,
     shuffled: bool = False,
-) -> list[Answer]:
+) -> list[FrameRecord]:
     """Localize ``count`` frames of town ``seed``.
 
     Args:
@@ -126,52 +109,14 @@ def run_town(
     return answers
 
 
-def answer(localizer: Localizer, frame: BenchmarkFrame, picture: GroundFrame) -> Answer:
+def answer(localizer: Localizer, frame: BenchmarkFrame, picture: GroundFrame) -> FrameRecord:
     """Localize one frame, independently of those before."""
     localizer.clear()
     camera, mount = camera_of(picture, localizer.view)
-    stamp = frame.index + 1
-    estimate = localizer.localize(
-        Frame(picture.image, stamp, camera, mount), prior_of(frame, stamp)
-    )
-    truth = (frame.pose.x, frame.pose.y)
-    if estimate.heatmap is None:
-        return Answer(frame, estimate, float("nan"), float("nan"))
-    return Answer(
-        frame,
-        estimate,
-        float(estimate.heatmap.log_density(truth)),
-        float(estimate.heatmap.credible_level(truth)),
-    )
-
-
-def columns(answers: Sequence[Answer]) -> dict[str, NDArray[np.float64]]:
-    """Return what the metrics want, one row per frame.
-
-    "truth", "estimate" and "prior" are (N, 3) of x, y, yaw; "covariance" (N, 3, 3); "town",
-    "density" and "level" (N,). Frames without an answer have the prior as their estimate.
-    """
-    rows = []
-    for one in answers:
-        pose, error = one.frame.pose, one.frame.prior
-        prior = (pose.x + error.east, pose.y + error.north, pose.yaw + error.yaw)
-        found = one.estimate.raw_pose or prior
-        covariance = one.estimate.raw_covariance
-        if covariance is None:
-            covariance = np.diag([PRIOR_HALF**2 / 3] * 2 + [YAW_NOISE**2 / 3])
-        rows.append(
-            {
-                "truth": (pose.x, pose.y, pose.yaw),
-                "estimate": found,
-                "prior": prior,
-                "covariance": covariance,
-                "town": one.frame.town,
-                "density": one.density,
-                "level": one.level,
-                "ok": float(one.estimate.status == "ok"),
-            }
-        )
-    return {key: np.array([row[key] for row in rows], dtype=np.float64) for key in rows[0]}
+    prior = prior_of(frame, frame.index + 1)
+    estimate = localizer.localize(Frame(picture.image, prior.stamp, camera, mount), prior)
+    pose = frame.pose
+    return record(frame.town, (pose.x, pose.y, pose.yaw), (prior.x, prior.y), estimate)
 
 
 def open_gates(config: LocalizerConfig | None = None) -> LocalizerConfig:
