@@ -1,4 +1,4 @@
-"""Standing test: the compact CVML learns eight random pairs by heart, with the losses of training."""
+"""Standing test: the compact CVML learns eight random pairs by heart, with training's losses."""
 
 from __future__ import annotations
 
