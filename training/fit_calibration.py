@@ -22,11 +22,10 @@ from training.town.seeds import RANGES
 
 
 def held_out(model: CrossViewModel, samples: TownFrames, batch: int = 16) -> list[HeldOut]:
-    """Return the model's raw scores on fixed frames, in the precision that the node runs with."""
+    """Return the model's raw scores on fixed frames, in float32, as the node has them on a CPU."""
     loader = DataLoader(samples, batch_size=batch, collate_fn=collate)  # type: ignore[arg-type]
     found: list[HeldOut] = []
-    precision = torch.autocast("cpu", dtype=torch.bfloat16)
-    with torch.inference_mode(), precision:
+    with torch.inference_mode():
         for pair in loader:
             scores = model(pair.aerial, pair.ground)
             for log_mass in scores.log_mass.float().numpy():
