@@ -139,13 +139,13 @@ class Player:
 
     def run(
         self,
-        on_message: Callable[[str, int], None] | None = None,
+        on_message: Callable[[str, bytes], None] | None = None,
         hold: Callable[[], bool] | None = None,
     ) -> PlayReport:
         """Play to the end, or until ``stop``.
 
         Args:
-            on_message: called with (recorded topic, bag time in ns) after each message.
+            on_message: called with (recorded topic, raw CDR) after each message.
             hold: while it returns True, the bag's time stands still: for a slow consumer.
         """
         report = PlayReport()
@@ -163,7 +163,7 @@ class Player:
     def _one_pass(
         self,
         report: PlayReport,
-        on_message: Callable[[str, int], None] | None,
+        on_message: Callable[[str, bytes], None] | None,
         hold: Callable[[], bool],
     ) -> None:
         pace: _Pace | None = None
@@ -172,11 +172,12 @@ class Player:
             pace.hold_while(hold)
             if not pace.until(stamp):
                 break
-            self._publishers[connection.id].publish(bytes(data))
+            raw = bytes(data)
+            self._publishers[connection.id].publish(raw)
             report.sent[connection.topic] += 1
             report.worst_lag = max(report.worst_lag, pace.lag(stamp))
             if on_message is not None:
-                on_message(connection.topic, stamp)
+                on_message(connection.topic, raw)
         report.held += pace.held if pace else 0.0
 
     def _messages(self) -> Iterator[tuple[Connection, int, bytes]]:

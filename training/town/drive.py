@@ -37,12 +37,14 @@ class Scene(Protocol):
     """A town as one camera sees it.
 
     Attributes:
-        streets: the network; aerial: (H, W, 3) RGB uint8; grid: where it lies in ``map``.
+        streets: the network; hand: +1 where traffic keeps right, -1 left.
+        aerial: (H, W, 3) RGB uint8; grid: where it lies in ``map``.
         datum: origin of ``map``; epsg: the UTM zone that the aerial picture is aligned with.
         mounting: rotation (3, 3) of the camera's optical frame in ``base_link``.
     """
 
     streets: list[Street]
+    hand: float
     aerial: NDArray[np.uint8]
     grid: Grid
     datum: Datum
@@ -84,7 +86,7 @@ def make_drive(
     bag = check_vacant(out / "drive")
     half = min(scene.grid.extent) / 2 - MARGIN
     length, rng = settings.duration * CRUISE, stream(settings.seed, "drive", "route")
-    motion = along(route(scene.streets, length, rng, half), settings.duration)
+    motion = along(route(scene.streets, length, rng, half, scene.hand), settings.duration)
     out.mkdir(parents=True, exist_ok=True)
     write_map(out / "map.tif", scene)
 

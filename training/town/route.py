@@ -1,4 +1,4 @@
-"""Where a drive goes: a walk through the streets, in the right-hand lane, corners rounded."""
+"""Where a drive goes: a walk through the streets, in its own lane, corners rounded."""
 
 from __future__ import annotations
 
@@ -40,13 +40,18 @@ class _Edge:
 
 
 def route(
-    streets: Sequence[Street], length: float, rng: np.random.Generator, limit: float
+    streets: Sequence[Street],
+    length: float,
+    rng: np.random.Generator,
+    limit: float,
+    hand: float = 1.0,
 ) -> Array:
     """Return a drive of at least ``length`` metres as points (N, 2), ``STEP`` apart.
 
     Args:
         streets: the town's network.
         limit: no point has a coordinate beyond ± this, metres.
+        hand: +1 where traffic keeps right, -1 where it keeps left.
 
     Raises:
         RouteError: where the network has no such walk.
@@ -55,8 +60,8 @@ def route(
     for _ in range(20):
         walk = _walk(edges, length, rng)
         if walk:
-            points = _rounded([_lane(streets, run) for run in _runs(walk)])
-            if np.abs(points).max() <= limit:
+            points = _rounded([_lane(streets, run, hand) for run in _runs(walk)])
+            if np.abs(points).max() <= limit and len(points) * STEP > length + STEP:
                 return points
     raise RouteError(f"no drive of {length:g} m within {limit:g} m of the town's middle: next seed")
 
@@ -93,7 +98,7 @@ def _walk(edges: Sequence[_Edge], length: float, rng: np.random.Generator) -> li
     used: dict[tuple[int, float, float], int] = {}
     walk = [edges[int(rng.integers(len(edges)))]]
     gone = walk[0].length
-    while gone < length + 4 * CORNER:
+    while gone < 1.1 * length + 4 * CORNER:  # corners cut the way short
         here = walk[-1]
         used[here.key] = used.get(here.key, 0) + 1
         onward = [e for e in edges if e.start == here.end and e.key != here.key]
@@ -120,14 +125,14 @@ def _runs(walk: Sequence[_Edge]) -> list[list[_Edge]]:
     return runs
 
 
-def _lane(streets: Sequence[Street], run: Sequence[_Edge]) -> Array:
-    """Return the middle of the right-hand lane along a run, without its corners."""
+def _lane(streets: Sequence[Street], run: Sequence[_Edge], hand: float) -> Array:
+    """Return the middle of the lane along a run, without its corners."""
     street = streets[run[0].street]
     s0, s1 = run[0].s0, run[-1].s1
     way = np.sign(s1 - s0)
     trim = min(CORNER, abs(s1 - s0) / 3)
     s = np.linspace(s0 + way * trim, s1 - way * trim, max(2, int(abs(s1 - s0) / 2)))
-    return street.line.offset(s, -way * street.lane / 2)
+    return street.line.offset(s, -way * hand * street.lane / 2)
 
 
 def _rounded(pieces: Sequence[Array]) -> Array:
