@@ -137,7 +137,8 @@ class SensorInputs:
 
     def _on_fix(self, message: NavSatFix) -> None:
         stamp, now = self._arrived("fix", message)
-        valid = message.status.status >= message.status.STATUS_FIX
+        # Not "below FIX": -2, "unknown", is what a driver that never sets it sends.
+        valid = message.status.status != message.status.STATUS_NO_FIX
         position = (message.latitude, message.longitude)
         if not (valid and all(map(math.isfinite, position))):
             nowhere = (math.nan, math.nan)
