@@ -30,6 +30,9 @@ class Datum:
     longitude: float
 
     def __post_init__(self) -> None:
+        # NumPy's floats would not print as PROJ reads them.
+        object.__setattr__(self, "latitude", float(self.latitude))
+        object.__setattr__(self, "longitude", float(self.longitude))
         # Comparisons written so that NaN fails them.
         if not (-90.0 <= self.latitude <= 90.0 and -180.0 <= self.longitude <= 180.0):
             raise ValueError(

@@ -145,7 +145,9 @@ class SatelliteMap:
         x, y = xy[..., 0] - self.offset[0], xy[..., 1] - self.offset[1]
         east, north = self._to_crs.transform(x, y)
         t = self._to_pixel
-        uv = np.stack([t.a * east + t.b * north + t.c, t.d * east + t.e * north + t.f], axis=-1)
+        with np.errstate(invalid="ignore"):  # PROJ gives infinity where a CRS is not defined
+            u, v = t.a * east + t.b * north + t.c, t.d * east + t.e * north + t.f
+        uv = np.stack([u, v], axis=-1)
         return np.nan_to_num(uv, nan=-1e7, posinf=-1e7, neginf=-1e7).clip(-1e7, 1e7)
 
     def _native_gsd(self) -> float:
@@ -190,7 +192,7 @@ class SatelliteMap:
             return
         window = self._windows.get(low, high, grid.gsd / self.gsd)
         # From corner-based raster pixels to the window's own, centres at integers.
-        uv = (uv - (window.column, window.row)) / window.factor - 0.5
+        uv = (uv - window.corner) / window.step - 0.5
         s, t = ((by_row @ uv[..., k] @ by_column.T).astype(np.float32) for k in (0, 1))
         found = cv2.remap(window.image, s, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         size = window.image.shape[:2]

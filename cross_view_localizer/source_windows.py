@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cross_view_localizer.raster import Raster, Window8
+from cross_view_localizer.raster import Raster, RasterWindow
 
 # Windows are read this much wider, in their own pixels, so that the next patches need no file.
 MARGIN = 128
@@ -23,10 +23,12 @@ class SourceWindows:
 
     def __init__(self, raster: Raster) -> None:
         self._raster = raster
-        self._kept: list[tuple[float, Window8]] = []
+        self._kept: list[tuple[float, RasterWindow]] = []
         self._lock = threading.Lock()
 
-    def get(self, low: NDArray[np.float64], high: NDArray[np.float64], scale: float) -> Window8:
+    def get(
+        self, low: NDArray[np.float64], high: NDArray[np.float64], scale: float
+    ) -> RasterWindow:
         """Return a window around what lies between two corners, without aliasing at a scale.
 
         Args:
@@ -36,13 +38,14 @@ class SourceWindows:
         Raises:
             MapError: the file is damaged there.
         """
-        factor = max(1, int(scale + 1e-3))
+        # Powers of two, which is what overviews come in; smoothing does the rest.
+        factor = 1 << max(0, int(scale + 1e-3).bit_length() - 1)
         size = np.array([self._raster.width, self._raster.height])
         first = np.clip(np.floor(low) - 2 * factor, 0, size).astype(int)
         last = np.clip(np.ceil(high) + 2 * factor, 0, size).astype(int)
         with self._lock:
             for index, (for_scale, window) in enumerate(self._kept):
-                if abs(for_scale / scale - 1) < 0.02 and _holds(window, first, last, size):
+                if abs(for_scale / scale - 1) < 0.02 and _holds(window, first, last):
                     self._kept.insert(0, self._kept.pop(index))
                     return window
             start = np.maximum(first // factor - MARGIN, 0)
@@ -62,15 +65,12 @@ class SourceWindows:
             self._kept.clear()
 
 
-def _holds(
-    window: Window8, first: NDArray[np.int_], last: NDArray[np.int_], size: NDArray[np.int_]
-) -> bool:
-    start = np.array([window.column, window.row])
-    end = np.minimum(start + np.array(window.image.shape[1::-1]) * window.factor, size)
-    return bool((start <= first).all() and (end >= last).all())
+def _holds(window: RasterWindow, first: NDArray[np.int_], last: NDArray[np.int_]) -> bool:
+    starts = all(at <= wanted for at, wanted in zip(window.corner, first, strict=True))
+    return starts and all(at >= wanted for at, wanted in zip(window.end, last, strict=True))
 
 
-def _smoothed(window: Window8, scale: float) -> Window8:
+def _smoothed(window: RasterWindow, scale: float) -> RasterWindow:
     """Blur a window for patches ``scale`` (1 … 2) times coarser than it.
 
     The Gaussian has the variance that a box of that width has beyond the pixel's own, so that

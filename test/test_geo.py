@@ -95,6 +95,11 @@ def test_a_datum_at_the_date_line_has_neighbours_on_both_sides() -> None:
     assert frame.to_map(-17.0, -179.9999)[0] == pytest.approx(21.3, abs=0.1)
 
 
+def test_a_datum_of_numpy_floats_projects_as_any() -> None:
+    frame = MapFrame(Datum(np.float64(51.752), np.float64(-1.258)))
+    np.testing.assert_allclose(frame.to_map(51.752, -1.258), 0, atol=1e-6)
+
+
 def test_arrays_keep_their_shape() -> None:
     frame = MapFrame(OXFORD)
     positions = frame.to_map(np.full((2, 3), 51.75), -1.25)
