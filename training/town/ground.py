@@ -1,0 +1,238 @@
+"""The town's camera: frames cast by columns, then taken by an imperfect camera."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.town.canvas import tile
+from training.town.columns import (
+    DEPTH,
+    PROFILE,
+    cast_boxes,
+    cast_trees,
+    cast_walls,
+    ground_profile,
+    height_at,
+    profile_distances,
+)
+from training.town.poses import CameraPose
+from training.town.scenery import Scenery
+from training.town.shading import shade
+from training.town.shapes import Array
+from training.town.world import HEIGHT_STEP
+
+OPTICAL: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Takes the optical frame (x right, y down, z forward) to the levelled one (x forward, y left, z up)."""
+ANGLE_NOISE = math.radians(1.0)
+
+
+@dataclass(frozen=True)
+class CameraRig:
+    """How a camera is mounted: what a calibration knows.
+
+    Attributes:
+        fov: horizontal field of view, radians (pinhole).
+        height: optical centre above the road, metres.
+        pitch: nominal downward pitch, radians.
+        bonnet: share of the picture's height that the bonnet hides, 0 for none (pinhole).
+    """
+
+    fov: float
+    height: float
+    pitch: float
+    bonnet: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, panorama: bool) -> CameraRig:
+        fov = math.radians(float(rng.uniform(60, 110)))
+        height = float(rng.uniform(1.2, 2.2))
+        pitch = 0.0 if panorama else math.radians(float(np.clip(rng.normal(3, 3), -3, 10)))
+        bonnet = float(rng.uniform(0.03, 0.16)) if rng.random() < 0.6 and not panorama else 0.0
+        return cls(fov, height, pitch, bonnet)
+
+    @property
+    def rotation(self) -> Array:
+        """Optical frame -> levelled frame, (3, 3)."""
+        return pitched(self.pitch) @ OPTICAL
+
+
+@dataclass(frozen=True)
+class GroundFrame:
+    """One camera picture with what is and what is not known of its camera.
+
+    Attributes:
+        image: (h, w, 3) uint8 RGB.
+        intrinsics: (3, 3) pinhole matrix, pixel centres at integers; the identity for a panorama.
+        rotation: (3, 3) nominal: optical frame -> levelled frame (x along the azimuth, y left, z up).
+        true_rotation: (3, 3) actual: optical frame -> the frame levelled by gravity, with this frame's
+            pitch and roll noise and the slope of the road that the vehicle stands on.
+        height: optical centre above the road, metres.
+        fov: horizontal field of view, radians.
+    """
+
+    image: NDArray[np.uint8]
+    intrinsics: Array
+    rotation: Array
+    true_rotation: Array
+    height: float
+    fov: float
+
+
+def pitched(angle: float) -> Array:
+    """Rotation of a levelled frame whose x axis sinks by ``angle``."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def rolled(angle: float) -> Array:
+    """Rotation of a levelled frame about its x axis."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def _tilt(scenery: Scenery, pose: CameraPose) -> Array:
+    """Frame standing on the slope at the pose -> frame levelled by gravity, same azimuth."""
+    c, s = math.cos(pose.yaw), math.sin(pose.yaw)
+
+    def z(forward: float, left: float) -> float:
+        x, y = pose.x + forward * c - left * s, pose.y + forward * s + left * c
+        return float(height_at(scenery.height, scenery.half, HEIGHT_STEP, x, y))
+
+    ahead, left = (z(2, 0) - z(-2, 0)) / 4, (z(0, 2) - z(0, -2)) / 4
+    x = np.array([1, 0, ahead]) / math.hypot(1, ahead)
+    up = np.array([-ahead, -left, 1.0]) / math.sqrt(1 + ahead**2 + left**2)
+    return np.stack([x, np.cross(up, x), up], axis=1)
+
+
+def _day(rng: np.random.Generator, elevation: float, foot: float) -> Array:
+    """The frame's light: see ``shading``."""
+    sunny = rng.uniform(0, 1) ** 0.7 if rng.random() < 0.6 else 0.0
+    gray = rng.uniform(140, 225)
+    zenith = np.array([0.55, 0.72, 1.0]) * rng.uniform(150, 230)
+    horizon = np.array([0.95, 0.98, 1.0]) * gray + rng.normal(0, 5, 3)
+    far = np.array([0.8, 0.9, 0.85]) * rng.uniform(60, 140) * 0.6 + horizon * 0.4
+    return np.array([
+        *zenith, *horizon, *far, rng.uniform(-0.5, 0.9), rng.uniform(170, 245), rng.uniform(0.0008, 0.006),
+        rng.uniform(0.01, 0.1), rng.uniform(0, 500), sunny, foot, math.sin(elevation),
+    ])
+
+
+class _Cast:
+    """The columns of one frame."""
+
+    def __init__(self, scenery: Scenery, pose: CameraPose, height: float, view: tuple[int, int, float]) -> None:
+        full, columns, az0 = view
+        self.full, self.az0 = full, az0
+        azimuth = az0 - (np.arange(columns) + 0.5) * (2 * math.pi / full)
+        self.cosine, self.sine = np.cos(azimuth), np.sin(azimuth)
+        self.count: NDArray[np.int64] = np.zeros(columns, np.int64)
+        self.hits: NDArray[np.float32] = np.empty((columns, DEPTH, 6), np.float32)
+        self.kinds: NDArray[np.int32] = np.empty((columns, DEPTH, 2), np.int32)
+        self.distances = profile_distances()
+        self.tangents = np.empty((columns, PROFILE))
+        self.foot = height_at(scenery.height, scenery.half, HEIGHT_STEP, pose.x, pose.y)
+        self.z = self.foot + height
+        place = (pose.x, pose.y, az0, full, self.cosine, self.sine)
+        into = (self.count, self.hits, self.kinds)
+        sun = scenery.sun[0]
+        cast_walls(scenery.walls, scenery.wall_kind, *place, sun, *into)
+        cast_boxes(scenery.boxes, scenery.box_kind, *place, sun, *into)
+        cast_trees(scenery.trees, scenery.tree_style, *place, *into)
+        ground_profile(scenery.height, scenery.half, HEIGHT_STEP, pose.x, pose.y, self.z, self.cosine,
+                       self.sine, self.tangents, self.distances)
+
+
+def _window(view: str, rig: CameraRig, yaw: float, width: int) -> tuple[int, int, float]:
+    """Columns of the full circle, columns cast, azimuth where they begin."""
+    if view == "panorama":
+        full = int(width * 1.5)
+        return full, full, yaw + math.pi
+    focal = width / 2 / math.tan(rig.fov / 2)
+    full = int(2 * math.pi * focal * 1.4)
+    reach = rig.fov / 2 + math.radians(9)
+    return full, int(math.ceil(2 * reach / (2 * math.pi) * full)), yaw + reach
+
+
+def render_frame(
+    scenery: Scenery, pose: CameraPose, view: Literal["pinhole", "panorama"], size: tuple[int, int],
+    rig: CameraRig, rng: np.random.Generator, truth: NDArray[np.float32] | None = None,
+) -> GroundFrame:
+    """Render ``size`` = (width, height) at ``pose``.
+
+    ``truth`` (h, w, 4) float32, where given, receives each pixel's point (x, y, z) and kind.
+
+    Raises:
+        ValueError: for an unknown view.
+    """
+    if view not in ("pinhole", "panorama"):
+        raise ValueError(f"view {view!r}: expected 'pinhole' or 'panorama'")
+    width, height = size
+    panorama = view == "panorama"
+    noise = rng.normal(0, ANGLE_NOISE, 2)
+    nominal = rig.rotation
+    actual = _tilt(scenery, pose) @ pitched(noise[0]) @ rolled(noise[1]) @ nominal
+    window = _window(view, rig, pose.yaw, width)
+    cast = _Cast(scenery, pose, rig.height, window)
+    day = _day(rng, scenery.sun[1], cast.foot)
+    focal = width / 2 / math.tan(rig.fov / 2)
+    middle = ((width - 1) / 2, (height - 1) / 2)
+    image = np.empty((height, width, 3), np.float32)
+    truth = np.empty((0, 0, 4), np.float32) if truth is None else truth
+    shade(panorama, focal, *middle, actual, cast.az0, cast.full, pose.yaw, pose.x, pose.y, cast.z, cast.count,
+          cast.hits, cast.kinds, cast.tangents, cast.distances, scenery.trees, scenery.tree_style,
+          scenery.styles, *scenery.ground, scenery.shadow, scenery.half, tile(), day, image, truth)
+    if rig.bonnet > 0:
+        _bonnet(image, rig, rng, truth)
+    picture = _expose(image, rng, panorama)
+    if panorama:
+        return GroundFrame(picture, np.eye(3), nominal, actual, rig.height, 2 * math.pi)
+    matrix = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
+    return GroundFrame(picture, matrix, nominal, actual, rig.height, rig.fov)
+
+
+def _bonnet(
+    image: NDArray[np.float32], rig: CameraRig, rng: np.random.Generator, truth: NDArray[np.float32]
+) -> None:
+    """Paint the vehicle's own bonnet over the bottom of the picture."""
+    h, w = image.shape[:2]
+    across = (np.arange(w) - w / 2 + rng.uniform(-0.04, 0.04) * w) / (w / 2)
+    line = h * (1 - rig.bonnet * (1 - 0.75 * np.abs(across) ** 2.6))
+    rows = np.arange(h)[:, None]
+    cover = np.clip(rows - line, 0, 1)[..., None]
+    color = rng.uniform(15, 150) + rng.normal(0, 8, 3)
+    depth = (rows - line) / (rig.bonnet * h + 1)
+    paint = color * (1.25 - 0.6 * np.clip(depth, 0, 1))[..., None]
+    image *= 1 - cover
+    image += (paint * cover).astype(np.float32)
+    if truth.shape[0]:
+        truth[..., 3][cover[..., 0] > 0.5] = -3
+
+
+def _expose(image: NDArray[np.float32], rng: np.random.Generator, panorama: bool) -> NDArray[np.uint8]:
+    """Vignetting, motion blur, white balance, exposure, gamma and noise."""
+    h, w = image.shape[:2]
+    if rng.random() < 0.5:
+        n = int(rng.integers(2, 4))
+        image = cv2.blur(image, (n, 1) if rng.random() < 0.6 else (1, n))
+    else:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.35, 0.8))
+    gain = rng.uniform(0.7, 1.3) * rng.uniform(0.92, 1.08, 3)
+    gamma = rng.uniform(0.8, 1.25)
+    if not panorama:
+        u = (np.arange(w, dtype=np.float32) - w / 2) / (w / 2)
+        v = (np.arange(h, dtype=np.float32) - h / 2) / (w / 2)
+        image *= (1 - rng.uniform(0, 0.3) * 0.7 * (u[None] ** 2 + v[:, None] ** 2))[..., None]
+    noise = np.empty((h, w, 3), np.float32)
+    cv2.setRNGSeed(int(rng.integers(1 << 31)))
+    cv2.randn(noise, 0, float(rng.uniform(0.5, 5)))
+    # exposure and gamma by one table over 0 ... 511, so that bright parts clip late
+    table = np.clip(255 * ((np.arange(512) / 255.0)[:, None] * gain) ** gamma, 0, 255).astype(np.float32)
+    index = np.clip(image, 0, 511).astype(np.uint16)
+    exposed = np.stack([table[:, m][index[..., m]] for m in range(3)], axis=-1)
+    return np.clip(exposed + noise, 0, 255).astype(np.uint8)

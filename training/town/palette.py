@@ -1,0 +1,67 @@
+"""Colours of the ground, drawn for one view: nothing here is shared between camera and aerial picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.town import kinds as k
+from training.town.shapes import Array
+
+
+def _tinted(rng: np.random.Generator, low: float, high: float, tint: float) -> Array:
+    return np.clip(rng.uniform(low, high) + rng.normal(0, tint, 3), 4, 250)
+
+
+def ground_palette(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return base colours (classes, 3) RGB and how much single objects of a class vary (classes,)."""
+    base = np.zeros((k.GROUND_CLASSES, 3))
+    green = rng.uniform(50, 120)
+    base[k.GRASS] = [green * rng.uniform(0.7, 1.15), green, green * rng.uniform(0.4, 0.75)]
+    base[k.ASPHALT] = _tinted(rng, 60, 140, 4)
+    base[k.PAVEMENT] = _tinted(rng, 90, 185, 9)
+    base[k.KERB] = np.clip(base[k.PAVEMENT] + rng.normal(10, 25), 40, 230)
+    base[k.MARK] = _tinted(rng, 185, 245, 4)
+    base[k.YELLOW] = [rng.uniform(170, 230), rng.uniform(140, 190), rng.uniform(20, 90)]
+    base[k.YARD] = _tinted(rng, 80, 180, 18)
+    base[k.SOIL] = np.array([1.1, 0.95, 0.75]) * rng.uniform(70, 140)
+    base[k.PATCH] = np.clip(base[k.ASPHALT] + rng.choice([-1, 1]) * rng.uniform(8, 28), 20, 220)
+    base[k.COVER] = _tinted(rng, 35, 85, 4)
+    base[k.LOT] = _tinted(rng, 60, 140, 5)
+    base[k.BED] = [rng.uniform(50, 110), rng.uniform(60, 110), rng.uniform(30, 60)]
+    spread = np.full(k.GROUND_CLASSES, 8.0)
+    spread[[k.YARD, k.BED, k.SOIL]] = 26.0
+    spread[[k.PATCH, k.COVER, k.LOT, k.PAVEMENT]] = 12.0
+    spread[k.MARK] = 14.0
+    return base, spread
+
+
+def object_colors(rng: np.random.Generator, kinds: list[int]) -> Array:
+    """Return the colour (n, 3) RGB of every ground polygon as one view shows it."""
+    base, spread = ground_palette(rng)
+    index = np.asarray(kinds)
+    n = len(index)
+    jitter = rng.normal(0, 1, (n, 1)) + 0.3 * rng.normal(0, 1, (n, 3))
+    return np.clip(base[index] + jitter * spread[index][:, None], 3, 252)
+
+
+def roof_colors(rng: np.random.Generator, styles: Array) -> Array:
+    """Return (n, 3) RGB for roofs: the same style has the same colour within the view."""
+    salt = int(rng.integers(1 << 30))
+    out = np.zeros((len(styles), 3))
+    for i, style in enumerate(styles.astype(int)):
+        own = np.random.default_rng([salt, style])
+        draw = own.random()
+        if draw < 0.4:
+            out[i] = np.array([1.25, 0.85, 0.7]) * own.uniform(70, 135)
+        elif draw < 0.85:
+            out[i] = own.uniform(50, 130) + own.normal(0, 5, 3)
+        else:
+            out[i] = own.uniform(130, 215) + own.normal(0, 8, 3)
+    return np.clip(out, 10, 245)
+
+
+def car_colors(rng: np.random.Generator, count: int) -> Array:
+    """Return (n, 3) RGB of cars."""
+    gray = rng.choice([25.0, 60.0, 120.0, 175.0, 230.0], count)[:, None] + rng.normal(0, 8, (count, 3))
+    hue = rng.uniform(20, 190, (count, 3))
+    return np.clip(np.where(rng.random((count, 1)) < 0.7, gray, hue), 8, 250)
