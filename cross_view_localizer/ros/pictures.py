@@ -22,6 +22,7 @@ from cross_view_localizer.satellite_map import Patch
 
 BELOW_HEATMAP = -0.05  # z of the aerial picture, metres
 JPEG_QUALITY = 90
+LEAST_SIDE = 512  # of the overlay, pixels
 
 _GREEN, _RED, _BLUE, _WHITE = (60, 220, 90), (255, 60, 40), (70, 130, 255), (255, 255, 255)
 _SUBPIXEL_BITS = 4
@@ -74,11 +75,15 @@ def overlay_message(estimate: Estimate, frame: str) -> Image | None:
 def overlay(estimate: Estimate) -> NDArray[np.uint8]:
     """Draw heatmap, prior (blue ellipse), pose (green, or red where refused) over the faded crop.
 
-    Ellipses hold 95 %. Returns RGB, the patch's shape (H, W, 3); needs ``estimate.patch``.
+    Ellipses hold 95 %; the bar is 10 m long. Returns RGB (H, W, 3), the patch enlarged by a whole
+    factor to at least ``LEAST_SIDE``; needs ``estimate.patch``.
     """
     assert estimate.patch is not None
-    grid = estimate.patch.grid
-    picture = _faded(estimate.patch.image)
+    small = estimate.patch.grid
+    factor = max(1, math.ceil(LEAST_SIDE / max(small.width, small.height)))
+    grid = small.resampled(small.width * factor, small.height * factor)
+    faded = cv2.resize(_faded(estimate.patch.image), (grid.width, grid.height))
+    picture = np.asarray(faded, dtype=np.uint8)
     if estimate.heatmap is not None:
         picture = _with_heat(picture, grid, estimate.heatmap)
     if estimate.prior is not None:
@@ -91,6 +96,7 @@ def overlay(estimate: Estimate) -> NDArray[np.uint8]:
         x, y, yaw = estimate.raw_pose
         _ellipse(picture, grid, (x, y), estimate.raw_covariance[:2, :2], colour)
         _arrow(picture, grid, (x, y, yaw), colour)
+    _bar(picture, grid.gsd)
     if estimate.reason is not None:
         _caption(picture, str(estimate.reason.value).replace("_", " "))
     return picture
@@ -154,6 +160,12 @@ def _arrow(
         cv2.arrowedLine(
             picture, _point(tail), _point(tip), shade, thickness, cv2.LINE_AA, _SUBPIXEL_BITS, 0.3
         )
+
+
+def _bar(picture: NDArray[np.uint8], gsd: float) -> None:
+    height, length = picture.shape[0], round(10.0 / gsd)
+    for thickness, shade in ((5, (0, 0, 0)), (2, _WHITE)):
+        cv2.line(picture, (12, height - 14), (12 + length, height - 14), shade, thickness)
 
 
 def _caption(picture: NDArray[np.uint8], text: str) -> None:

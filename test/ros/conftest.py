@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import flat_world as world
+import pytest
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,7 @@ def render(pose: Pose, width: int = 320, height: int = 240) -> NDArray[np.uint8]
     down = rays[..., 2] < -0.02
     scale = np.where(down, -CAMERA_HEIGHT / np.where(down, rays[..., 2], -1.0), 0.0)
     ground = camera.translation[:2] + rays[..., :2] * scale[..., None]
-    pixels = _map_to_pixel(ground)
+    pixels = map_to_pixel(ground)
     found = cv2.remap(
         texture(), pixels[..., 0], pixels[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
@@ -96,7 +96,7 @@ def render(pose: Pose, width: int = 320, height: int = 240) -> NDArray[np.uint8]
     return np.asarray(found, dtype=np.uint8)
 
 
-def _map_to_pixel(xy: NDArray[np.float64]) -> NDArray[np.float32]:
+def map_to_pixel(xy: NDArray[np.float64]) -> NDArray[np.float32]:
     """Texture pixels of map positions; affine, good to millimetres over this small map."""
     to_utm = pyproj.Transformer.from_crs(MapFrame(DATUM).crs, CRS, always_xy=True)
     anchors = np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]])

@@ -1,4 +1,4 @@
-"""The node as a process of its own, and a peer that plays its sensors and hears its results over DDS."""
+"""The node as a process of its own, and a peer that plays its sensors and hears its results."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("rclpy")
 
+import flat_world as world  # noqa: E402
 import rclpy  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
+from cross_view_localizer.msg import LocalizationEstimate  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
@@ -38,8 +40,6 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
 
 from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa: E402
-from cross_view_localizer.msg import LocalizationEstimate  # noqa: E402
-import flat_world as world  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "/cross_view_localizer"
@@ -59,11 +59,11 @@ for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FIL
 
 
 def wait_for(what: str, ask: Callable[[], Value | None], deadline: float = DEADLINE) -> Value:
-    """Return the first result of ``ask`` that is neither None nor False; fail after the deadline."""
+    """Return the first true result of ``ask``; fail after the deadline."""
     end = time.monotonic() + deadline
     while True:
         value = ask()
-        if value is not None and value is not False:
+        if value:
             return value
         if time.monotonic() > end:
             pytest.fail(f"waited {deadline:.0f} s for {what}")
@@ -174,9 +174,7 @@ class Peer:
             deadline,
         )
 
-    def diagnostic(
-        self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE
-    ) -> Any:
+    def diagnostic(self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE) -> Any:
         """Wait for a new DiagnosticStatus of this name that is as wished."""
         seen = len(self.heard["/diagnostics"])
 

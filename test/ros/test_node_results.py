@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import flat_world as world
 import numpy as np
 import pytest
 from harness import LATCHED, NODE, SECOND, Peer, running, stamp_of, wait_for
 from nav_msgs.msg import OccupancyGrid
+from sensor_msgs.msg import NavSatFix
 from visualization_msgs.msg import Marker
 
+from cross_view_localizer.ros.diagnostics import level_of
+
 START = 1_700_000_000 * SECOND
+HEADINGS = {START + k * SECOND: math.radians(d) for k, d in enumerate((0, 90, 200), start=1)}
+# x, y, yaw among the 36 values.
+BLOCK = (0, 1, 6, 7, 5, 11, 30, 31, 35)
 
 
 @pytest.fixture(scope="module")
 def peer(map_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     folder = tmp_path_factory.mktemp("results")
-    with running(folder, map=str(map_file), heading_source="imu_enu") as (_, made):
+    parameters = {"map": str(map_file), "heading_source": "imu_enu", "heatmap_rate": 100.0}
+    with running(folder, **parameters) as (_, made):
         made.send_vehicle()
         made.listen_to_results()
         made.listen_to_pictures()
@@ -27,14 +36,192 @@ def peer(map_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield made
 
 
-def test_pose_is_the_vehicles_at_the_images_stamp(peer: Peer) -> None:
-    truth = (12.0, -20.0, math.radians(30))
-    peer.send_scene(START, truth)
-    estimate = peer.with_stamp(f"{NODE}/estimate", START)
-    assert (estimate.status, estimate.reason) == (0, "")
-    pose = peer.with_stamp(f"{NODE}/pose", START)
+def truth(yaw: float) -> world.Pose:
+    return 12.0, -20.0, yaw
+
+
+def yaw_of(pose: object) -> float:
+    q = pose.pose.pose.orientation  # type: ignore[attr-defined]
+    return 2 * math.atan2(q.z, q.w)
+
+
+@pytest.fixture(scope="module")
+def answered(peer: Peer) -> Peer:
+    """One frame at each heading, all answered."""
+    for stamp, yaw in HEADINGS.items():
+        peer.send_scene(stamp, truth(yaw))
+        for topic in ("pose", "estimate", "heatmap"):
+            peer.with_stamp(f"{NODE}/{topic}", stamp)
+    return peer
+
+
+@pytest.mark.parametrize("stamp", HEADINGS)
+def test_pose_is_the_vehicles_at_the_images_stamp(answered: Peer, stamp: int) -> None:
+    pose = answered.with_stamp(f"{NODE}/pose", stamp)
     assert pose.header.frame_id == "map"
-    place = pose.pose.pose
-    assert math.hypot(place.position.x - truth[0], place.position.y - truth[1]) < 0.6
-    assert 2 * math.atan2(place.orientation.z, place.orientation.w) == pytest.approx(truth[2])
-    assert place.position.z == 0.0
+    x, y, yaw = truth(HEADINGS[stamp])
+    place = pose.pose.pose.position
+    assert math.hypot(place.x - x, place.y - y) < 0.6  # the fix is 2.5 m off
+    assert math.remainder(yaw_of(pose) - yaw, math.tau) == pytest.approx(0.0, abs=1e-6)
+    assert place.z == 0.0
+
+
+def test_covariance_fits_an_ekf(answered: Peer) -> None:
+    for stamp in HEADINGS:
+        values = np.array(answered.with_stamp(f"{NODE}/pose", stamp).pose.covariance)
+        assert np.isfinite(values).all()
+        np.testing.assert_array_equal(values[[i for i in range(36) if i not in BLOCK]], 0.0)
+        matrix = values.reshape(6, 6)
+        np.testing.assert_array_equal(matrix, matrix.T)
+        block = matrix[np.ix_((0, 1, 5), (0, 1, 5))]
+        assert np.linalg.eigvalsh(block[:2, :2])[0] >= 0.05**2 * 0.999
+        assert block[2, 2] >= math.radians(0.2) ** 2 * 0.999
+        assert block.max() <= 1e3
+        # The correlation model finds no heading: the yaw is the input's.
+        assert answered.with_stamp(f"{NODE}/estimate", stamp).yaw_from_prior
+        np.testing.assert_array_equal(block[2, :2], 0.0)
+
+
+def test_estimate_tells_everything_about_a_frame(answered: Peer) -> None:
+    stamp = next(iter(HEADINGS))
+    estimate = answered.with_stamp(f"{NODE}/estimate", stamp)
+    assert (estimate.status, estimate.reason, estimate.detail) == (0, "", "")
+    assert estimate.has_pose and estimate.has_prior and estimate.has_patch
+    assert estimate.prior_has_yaw and "fix" in estimate.prior_source
+    assert estimate.patch_width == 192 and estimate.patch_gsd == 0.5
+    assert estimate.patch_coverage == pytest.approx(1.0)
+    assert len(estimate.support.points) == 4
+    assert 0.5 < estimate.confidence <= 1.0 and estimate.modes[0].mass > 0.5
+    stages = dict(zip(estimate.stage_names, estimate.stage_ms, strict=True))
+    assert {"queue", "decode", "match", "total", "callback_to_pose"} <= set(stages)
+    assert "correlation" in estimate.model_id
+
+
+@pytest.mark.parametrize("stamp", HEADINGS)
+def test_grids_maximum_is_the_pose(answered: Peer, stamp: int) -> None:
+    grid = answered.with_stamp(f"{NODE}/heatmap", stamp)
+    place = answered.with_stamp(f"{NODE}/pose", stamp).pose.pose.position
+    cells = np.array(grid.data, np.int16).reshape(grid.info.height, grid.info.width)
+    row, column = np.unravel_index(cells.argmax(), cells.shape)
+    origin, size = grid.info.origin.position, grid.info.resolution
+    found = np.array([origin.x + (column + 0.5) * size, origin.y + (row + 0.5) * size])
+    assert np.abs(found - (place.x, place.y)).max() <= size
+
+
+def test_grid_is_drawable(answered: Peer) -> None:
+    grids = [answered.with_stamp(f"{NODE}/heatmap", stamp) for stamp in HEADINGS]
+    shapes = {(g.info.width, g.info.height, g.info.resolution) for g in grids}
+    assert len(shapes) == 1, "RViz rebuilds when sizes change"
+    for grid in grids:
+        cells = np.array(grid.data, np.int16)
+        assert cells.size == grid.info.width * grid.info.height
+        assert cells.min() == 0 and cells.max() == 98
+        assert cells.reshape(grid.info.height, -1)[0, 0] == 0  # outside the turned support
+        q = grid.info.origin.orientation
+        assert (q.x, q.y, q.z, q.w) == (0.0, 0.0, 0.0, 1.0) and grid.header.frame_id == "map"
+
+
+def test_aerial_marker_lies_where_the_map_is(answered: Peer) -> None:
+    marker = wait_for("the aerial picture", lambda: answered.heard[f"{NODE}/aerial"][-1:])[0]
+    assert marker.type == Marker.TRIANGLE_LIST and marker.header.frame_id == "map"
+    assert marker.texture_resource.startswith("embedded://")
+    assert len(marker.points) == len(marker.uv_coordinates) == 6
+    jpeg = np.array(marker.texture.data, np.uint8)
+    picture = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1]
+    height, width = picture.shape[:2]
+    # Each corner's texture, moved a little inwards, is the map's at that place.
+    points = np.array([(p.x, p.y) for p in marker.points])
+    pixels = np.array([(c.u * width, c.v * height) for c in marker.uv_coordinates]) - 0.5
+    for point, pixel in zip(points, pixels, strict=True):
+        inside = point + 0.1 * (points.mean(axis=0) - point)
+        column, row = np.rint(pixel + 0.1 * (pixels.mean(axis=0) - pixel)).astype(int)
+        u, v = np.rint(world.map_to_pixel(inside)).astype(int)
+        near = world.texture()[v - 2 : v + 3, u - 2 : u + 3].reshape(-1, 3).astype(float)
+        difference = np.abs(near - picture[row, column]).max(axis=1)
+        assert difference.min() < 20, (point, pixel)
+
+
+def test_overlay_is_a_picture(answered: Peer) -> None:
+    image = answered.with_stamp(f"{NODE}/overlay", max(HEADINGS))
+    assert (image.encoding, image.step) == ("rgb8", 3 * image.width)
+    picture = np.array(image.data, np.uint8).reshape(image.height, image.width, 3)
+    assert picture.std() > 10
+    if "SAVE_OVERLAY" in os.environ:
+        cv2.imwrite(os.environ["SAVE_OVERLAY"], picture[..., ::-1])
+
+
+def test_late_subscriber_sees_the_last_state(answered: Peer) -> None:
+    answered.forget(f"{NODE}/heatmap")
+    answered.forget(f"{NODE}/aerial")
+    last = max(HEADINGS) + 5 * SECOND
+    answered.send_scene(last, truth(0.3))  # nobody listens: nothing is computed
+    answered.with_stamp(f"{NODE}/pose", last)
+    grids = answered.listen(f"{NODE}/heatmap", OccupancyGrid, LATCHED)
+    markers = answered.listen(f"{NODE}/aerial", Marker, LATCHED)
+    wait_for("the newest heatmap", lambda: grids and stamp_of(grids[-1]) == last)
+    estimate = answered.with_stamp(f"{NODE}/estimate", last)
+    middle = np.array([estimate.patch_center_x, estimate.patch_center_y])
+
+    def newest_shown() -> bool:
+        corners = (
+            np.array([(p.x, p.y) for p in markers[-1].points]) if markers else np.zeros((1, 2))
+        )
+        return bool(np.abs(corners.min(axis=0) + corners.max(axis=0) - 2 * middle).max() < 0.1)
+
+    wait_for("the newest aerial picture", newest_shown)
+
+
+def test_anchor_is_the_datum(answered: Peer) -> None:
+    anchors = answered.listen(f"{NODE}/map_anchor", NavSatFix, LATCHED)
+    fix = wait_for("the anchor", lambda: anchors)[0]
+    assert (fix.latitude, fix.longitude) == (world.DATUM.latitude, world.DATUM.longitude)
+    assert fix.header.frame_id == "map"
+
+
+def test_poses_come_in_stamp_order(answered: Peer) -> None:
+    first = max(HEADINGS) + 10 * SECOND
+    for step in (0, 2, 1, 3):  # one frame was overtaken on its way
+        stamp = first + step * SECOND // 10
+        answered.send_scene(stamp, truth(0.0))
+        if step != 1:
+            answered.with_stamp(f"{NODE}/pose", stamp)
+    stamps = [stamp_of(m) for m in answered.heard[f"{NODE}/pose"]]
+    assert stamps == sorted(stamps) and first + SECOND // 10 not in stamps
+
+
+def test_diagnostics_describe_the_run(answered: Peer) -> None:
+    status = answered.diagnostic("localization", lambda s: True)
+    values = {pair.key: pair.value for pair in status.values}
+    assert int(values["poses"]) >= 3 and float(values["total ms"]) > 0
+    node = answered.diagnostic("node", lambda s: s.message == "active")
+    values = {pair.key: pair.value for pair in node.values}
+    assert values["device"] == "cpu" and level_of(node) == 0
+    # Stamps of 2023 against today's clock.
+    image = answered.diagnostic("image", lambda s: "behind the clock" in s.message)
+    assert level_of(image) == 1 and "use_sim_time" in image.message
+
+
+def drive(peer: Peer, first: int, turn: float) -> tuple[float, float, float]:
+    """Drive 40 m at a heading of 0.4 rad with odometry whose frame is turned; return the pose."""
+    heading, c, s = 0.4, math.cos(turn), math.sin(turn)
+    for k in range(41):
+        stamp, way = first + k * SECOND // 5, k * 1.0
+        x, y = way * math.cos(heading), way * math.sin(heading)
+        local = (c * way + 7.0, s * way - 3.0, turn)
+        peer.send_odometry(stamp, local)
+        if k % 5 == 0:
+            peer.send_fix(stamp, (x - 10.0, y - 12.0, heading), std=1.0)
+    final = (40 * math.cos(heading) - 10.0, 40 * math.sin(heading) - 12.0, heading)
+    peer.send_image(first + 8 * SECOND, world.render(final))
+    pose = peer.with_stamp(f"{NODE}/pose", first + 8 * SECOND)
+    return pose.pose.pose.position.x, pose.pose.pose.position.y, yaw_of(pose)
+
+
+def test_turning_the_odometry_frame_changes_no_pose(answered: Peer) -> None:
+    later = max(HEADINGS) + 100 * SECOND
+    answered.reconfigure(heading_source="odom_aligned")
+    plain = drive(answered, later, 0.4)
+    assert plain[2] == pytest.approx(0.4, abs=0.05)
+    answered.reconfigure(heading_source="odom_aligned")
+    turned = drive(answered, later + 100 * SECOND, 0.4 + math.pi / 2)
+    np.testing.assert_allclose(turned, plain, atol=2e-3)
