@@ -54,6 +54,7 @@ class Recorder:
         self._topics, self._exclude = topics, set(exclude)
         self._store = message_store()
         self._known: set[str] = set()
+        self._early: list[tuple[Connection, bytes]] = []
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the bag's clock may stand still
         self._timer = node.create_timer(LOOK_EVERY, self.look, clock=steady)
         self.look()
@@ -101,10 +102,19 @@ class Recorder:
         self._node.create_subscription(kind, topic, write, wanted(offers), raw=True)
 
     def _write(self, connection: Connection, data: bytes) -> None:
-        self._writer.write(connection, self._node.get_clock().now().nanoseconds, data)
         self.counts[connection.topic] += 1
+        self._early.append((connection, data))
+        now = self._node.get_clock().now().nanoseconds
+        if now:  # without /clock it is not known yet when they came
+            self.finish(now)
         if self._on_message is not None:
             self._on_message(connection.topic, data)
+
+    def finish(self, now: int = 0) -> None:
+        """Write what waits for a time, as of ``now``, ns."""
+        for connection, data in self._early:
+            self._writer.write(connection, now, data)
+        self._early.clear()
 
 
 class RecordThread(threading.Thread):
@@ -138,6 +148,7 @@ class RecordThread(threading.Thread):
                 with spinning(node) as spin_once:
                     while not self._end.is_set():
                         spin_once()
+                self.recorder.finish()
         except BaseException as error:  # handed to whoever closes
             self._error = error
 
@@ -148,23 +159,15 @@ class RecordThread(threading.Thread):
             if not self._keep:
                 raise _Discarded
 
-    def wait_subscribed(self, topics: Sequence[str], timeout: float) -> None:
-        """Wait until all ``topics`` are recorded.
+    def is_recording(self, topic: str) -> bool:
+        """Return whether ``topic`` was found and is being recorded.
 
         Raises:
-            BagError: where one is not when the time is over.
+            BagError: where the recording failed.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            have = self.recorder.subscribed if self.recorder else frozenset()
-            missing = [t for t in topics if t not in have]
-            if not missing:
-                return
-            if self._error is not None:
-                self.close()
-            if time.monotonic() > deadline:
-                raise BagError(f"nobody publishes {missing[0]} after {timeout:g} s")
-            self._end.wait(0.05)
+        if self._error is not None:
+            self.close()
+        return self.recorder is not None and topic in self.recorder.subscribed
 
     def close(self, *, keep: bool = True) -> Counter[str]:
         """End the recording and return the message counts; without ``keep`` nothing is written."""
@@ -218,6 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"recording into {arguments.bag}", flush=True)
                 while not end.is_set() and (until is None or time.monotonic() < until):
                     spin_once()
+                recorder.finish()
                 if not recorder.counts:
                     raise BagError("nothing came: no bag written; are the publishers up?")
     except BagError as error:

@@ -1,0 +1,1 @@
+"""The demo: a drive through a made-up town, localized by the node over DDS, measured and drawn."""
