@@ -71,7 +71,7 @@ def _parse(side: Path) -> MapMetadata:
         datum=_datum(content["datum"], side) if "datum" in content else None,
         crs=str(content["crs"]) if content.get("crs") else None,
         offset=_offset(content.get("offset", (0.0, 0.0)), side),
-        gsd=_number(content["gsd"], "gsd", side) if "gsd" in content else None,
+        gsd=_positive(content["gsd"], "gsd", side) if "gsd" in content else None,
         capture_date=str(content.get("capture_date", "")),
         licence=str(content.get("licence", "")),
     )
@@ -102,3 +102,10 @@ def _number(value: Any, key: str, side: Path | str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise MapError(f"map's {key} {value!r} ({side}): expected a finite number")
     return float(value)
+
+
+def _positive(value: Any, key: str, side: Path | str) -> float:
+    number = _number(value, key, side)
+    if number <= 0:
+        raise MapError(f"map's {key} {value!r} ({side}): expected a positive number")
+    return number

@@ -30,6 +30,8 @@ GDAL_CACHE_BYTES = 64 << 20
 STRIP_PIXELS = 4 << 20
 # Formats without random access: every window decodes the picture from its top.
 SEQUENTIAL_DRIVERS = {"PNG", "JPEG", "WEBP", "GIF"}
+# From this many pixels on that takes seconds.
+SEQUENTIAL_PIXELS = 25_000_000
 # An overview is used where it is this much finer than what is asked for: GDAL's nearest and gauss
 # overviews lie up to half of their pixels off, in x and in y; this leaves a twelfth of a pixel.
 OVERVIEW_MARGIN = 8
@@ -88,7 +90,10 @@ class Raster:
         except MapError:
             self.dataset.close()
             raise
-        if self.dataset.driver in SEQUENTIAL_DRIVERS and self.width * self.height > 25_000_000:
+        if (
+            self.dataset.driver in SEQUENTIAL_DRIVERS
+            and self.width * self.height > SEQUENTIAL_PIXELS
+        ):
             logger.warning(
                 "map %s is a %s of %d x %d px, which has to be decoded from its top for every new "
                 "place: convert it once: "
