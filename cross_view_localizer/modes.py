@@ -120,9 +120,9 @@ def find_modes(
     mass = np.exp(log_mass.astype(np.float64))
     totals = np.bincount(peak_of.ravel(), weights=mass.ravel(), minlength=mass.size)
     first = int(peak_of.ravel()[int(log_mass.argmax())])
-    others = [
-        int(p) for p in np.argsort(-totals)[: max_modes + 1] if p != first and totals[p] >= min_mass
-    ]
+    heaviest = np.argsort(-totals)[: max_modes + 1]
+    least = max(min_mass, 1e-9)
+    others = [int(peak) for peak in heaviest if peak != first and totals[peak] >= least]
     modes = []
     for peak in [first, *others[: max_modes - 1]]:
         uv = refine_peak(log_mass, *divmod(peak, grid.width))

@@ -1,0 +1,197 @@
+"""Fits what takes a network's scores to an honest covariance, on held-out frames only.
+
+Temperature (and the background share) by the likelihood of the truth, then the floor by the
+likelihood of the errors under the Gaussian that is published. NEES and coverage are checked
+afterwards: the fit does not see them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from cross_view_localizer.belief import Belief
+from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.pose import moments
+from training import metrics
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One frame's raw scores with its truth.
+
+    Attributes:
+        scores: (R, H, W) log mass as the model gave it.
+        yaw_offsets: (R,) radians.
+        grid: cells in ``map``.
+        truth: (2,) of the camera, metres.
+        yaw_offset: true azimuth minus the given one, radians.
+    """
+
+    scores: NDArray[np.float32]
+    yaw_offsets: NDArray[np.float64]
+    grid: Grid
+    truth: NDArray[np.float64]
+    yaw_offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How honest a calibration is on some frames.
+
+    Attributes:
+        nll: mean negative log density at the truth, nats per m².
+        nees: mean per degree of freedom of (x, y).
+        region_90, ellipse_90: share of truths inside the heatmap's region, inside the ellipse.
+        spearman: rank correlation of σ and error.
+        yaw_nees: mean of the squared normalised heading errors; NaN where headings are given.
+        median_error: metres.
+        frames: how many.
+    """
+
+    nll: float
+    nees: float
+    region_90: float
+    ellipse_90: float
+    spearman: float
+    yaw_nees: float
+    median_error: float
+    frames: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Return plain values for JSON."""
+        return {name: float(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Errors (N, 2) with covariances (N, 2, 2), heading errors (N,) with variances (N,)."""
+
+    errors: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+    yaw_errors: NDArray[np.float64]
+    yaw_variances: NDArray[np.float64]
+
+
+def fit(
+    frames: Sequence[HeldOut], background: bool = True, base: Calibration | None = None
+) -> Calibration:
+    """Fit temperature, background and floors.
+
+    Args:
+        frames: of calibration towns; those with their truth outside the grid are left out.
+        background: fit a share of evenly spread mass too; False keeps ``base``'s.
+        base: what isn't fitted (``moments``, ``radius``).
+
+    Raises:
+        ValueError: fewer than ten usable frames.
+    """
+    usable = [f for f in frames if bool(f.grid.contains(f.truth))]
+    if len(usable) < 10:
+        raise ValueError(f"{len(usable)} frames with their truth inside: expected at least 10")
+    start = base or Calibration()
+
+    def cost(log_temperature: float) -> float:
+        return _with_background(usable, math.exp(log_temperature), start, background)[0]
+
+    best = minimize_scalar(
+        cost, bounds=(math.log(0.2), math.log(20)), method="bounded", options={"xatol": 0.01}
+    )
+    temperature = math.exp(best.x)
+    share = _with_background(usable, temperature, start, background)[1]
+    fitted = replace(start, temperature=temperature, background=share, floor_std=0.0, yaw_std=0.0)
+    found = _all_moments(usable, fitted)
+    floor = fit_floor(found.errors, found.covariances)
+    yaw_std = start.yaw_std
+    if len(usable[0].yaw_offsets) > 1:
+        yaw_std = fit_floor(found.yaw_errors[:, None], found.yaw_variances[:, None, None])
+    return replace(fitted, floor_std=floor, yaw_std=yaw_std)
+
+
+def assess(frames: Sequence[HeldOut], calibration: Calibration) -> Quality:
+    """Measure a calibration on frames that it was not fitted on."""
+    usable = [f for f in frames if bool(f.grid.contains(f.truth))]
+    found = _all_moments(usable, calibration)
+    heatmaps = [_belief(f, calibration).heatmap for f in usable]
+    levels = [h.credible_level(f.truth) for h, f in zip(heatmaps, usable, strict=True)]
+    density = [float(h.log_density(f.truth)) for h, f in zip(heatmaps, usable, strict=True)]
+    size = np.hypot(found.errors[:, 0], found.errors[:, 1])
+    sigma = np.sqrt(np.trace(found.covariances, axis1=1, axis2=2) / 2)
+    headings = len(usable[0].yaw_offsets) > 1
+    return Quality(
+        nll=-float(np.mean(density)),
+        nees=float(metrics.nees(found.errors, found.covariances).mean()),
+        region_90=metrics.coverage(levels),
+        ellipse_90=metrics.ellipse_coverage(found.errors, found.covariances),
+        spearman=metrics.spearman(sigma, size),
+        yaw_nees=float((found.yaw_errors**2 / found.yaw_variances).mean())
+        if headings
+        else math.nan,
+        median_error=float(np.median(size)),
+        frames=len(usable),
+    )
+
+
+def _belief(frame: HeldOut, calibration: Calibration) -> Belief:
+    return Belief.from_scores(frame.scores, frame.yaw_offsets, frame.grid, calibration)
+
+
+def _with_background(
+    frames: Sequence[HeldOut], temperature: float, base: Calibration, search: bool
+) -> tuple[float, float]:
+    """Return (mean negative log likelihood, background share) at a temperature."""
+    plain = replace(base, temperature=temperature, background=0.0)
+    log_density = np.array([float(_belief(f, plain).heatmap.log_density(f.truth)) for f in frames])
+    even = np.array([-math.log(f.grid.extent[0] * f.grid.extent[1]) for f in frames])
+
+    def cost(share: float) -> float:
+        with np.errstate(divide="ignore"):
+            kept, spread = np.log1p(-share) + log_density, np.log(share) + even
+        return -float(np.logaddexp(kept, spread).mean())
+
+    if not search:
+        return cost(base.background), base.background
+    best = minimize_scalar(cost, bounds=(1e-6, 0.5), method="bounded")
+    return (float(best.fun), float(best.x)) if best.fun < cost(0.0) else (cost(0.0), 0.0)
+
+
+def _all_moments(frames: Sequence[HeldOut], calibration: Calibration) -> _Moments:
+    rows = []
+    for frame in frames:
+        belief = _belief(frame, calibration)
+        yaw, covariance = moments(belief, calibration)
+        turn = math.radians(float(metrics.heading_errors([yaw], [frame.yaw_offset])[0]))
+        rows.append((belief.heatmap.peak_xy() - frame.truth, covariance, turn))
+    covariances = np.array([row[1] for row in rows])
+    return _Moments(
+        np.array([row[0] for row in rows]),
+        covariances[:, :2, :2],
+        np.array([row[2] for row in rows]),
+        covariances[:, 2, 2],
+    )
+
+
+def fit_floor(errors: NDArray[np.float64], covariances: NDArray[np.float64]) -> float:
+    """Return the f ≥ 0 that makes (N, d) errors likeliest under covariances (N, d, d) + f² I."""
+    identity = np.eye(errors.shape[1])
+
+    def cost(std: float) -> float:
+        sigma = covariances + std**2 * identity
+        squared = metrics.nees(errors, sigma) * errors.shape[1]
+        return float((squared + np.linalg.slogdet(sigma)[1]).mean())
+
+    # The cost may have several minima: the lowest of a coarse scan is the one that is refined.
+    tries = np.concatenate([[0.0], np.geomspace(1e-3, max(float(np.abs(errors).max()), 2e-3), 40)])
+    costs = [cost(std) for std in tries]
+    index = int(np.argmin(costs))
+    if index == 0:
+        return 0.0
+    bounds = (tries[index - 1], tries[min(index + 1, len(tries) - 1)])
+    best = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+    return float(best.x)
