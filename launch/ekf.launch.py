@@ -9,7 +9,6 @@ odom -> base_link and map -> odom.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +40,16 @@ def full_matrix(diagonal: list[float]) -> list[float]:
     return full
 
 
-def adapted(document: dict[str, Any], distro: str, fuse_yaw: bool) -> dict[str, Any]:
-    """Return the parameter file's content as this distribution and method need it."""
-    for section in document.values():
-        values = section["ros__parameters"]
-        if fuse_yaw and "pose0_config" in values:
-            values["pose0_config"][YAW] = True
-            values["pose0_rejection_threshold"] = GATE_WITH_YAW
-        for name in ("initial_estimate_covariance", "process_noise_covariance"):
-            if distro == "humble" and len(values.get(name, ())) == STATES:
-                values[name] = full_matrix(values[name])
-    return document
+def adapted(values: dict[str, Any], fuse_yaw: bool) -> dict[str, Any]:
+    """Return a filter's parameters as the distribution and the method need them."""
+    values = dict(values)
+    if fuse_yaw and "pose0_config" in values:
+        values["pose0_config"] = [i == YAW or on for i, on in enumerate(values["pose0_config"])]
+        values["pose0_rejection_threshold"] = GATE_WITH_YAW
+    for name in ("initial_estimate_covariance", "process_noise_covariance"):
+        if os.environ.get("ROS_DISTRO") == "humble" and len(values.get(name, ())) == STATES:
+            values[name] = full_matrix(values[name])
+    return values
 
 
 def start(context: LaunchContext) -> list[Node]:
@@ -61,21 +59,18 @@ def start(context: LaunchContext) -> list[Node]:
         if value[name].lower() not in ("true", "false"):
             raise ValueError(f"{name}:={value[name]}: expected true or false")
     document = yaml.safe_load(Path(value["params_file"]).read_text(encoding="utf-8"))
-    document = adapted(
-        document, os.environ.get("ROS_DISTRO", ""), value["fuse_yaw"].lower() == "true"
-    )
-    handle, path = tempfile.mkstemp(prefix="ekf-", suffix=".yaml")
-    # Sections match in any namespace.
-    document = {f"/**/{name.lstrip('/*')}": section for name, section in document.items()}
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        yaml.safe_dump(document, file)
+    sections = {name.split("/")[-1]: section for name, section in document.items()}
+    fuse_yaw = value["fuse_yaw"].lower() == "true"
     return [
         Node(
             package="robot_localization",
             executable="ekf_node",
             name=name,
             namespace=value["namespace"],
-            parameters=[path, {"use_sim_time": value["use_sim_time"].lower() == "true"}],
+            parameters=[
+                adapted(sections[name]["ros__parameters"], fuse_yaw),
+                {"use_sim_time": value["use_sim_time"].lower() == "true"},
+            ],
             remappings=[
                 ("odometry/filtered", f"odometry/{result}"),
                 ("odom", value["odom"]),

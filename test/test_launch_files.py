@@ -1,0 +1,140 @@
+"""Launch files run, declare what they describe, and give the node parameters that it has."""
+
+from __future__ import annotations
+
+import py_compile
+from pathlib import Path
+from typing import Any
+
+import launch_stand_in as stand_in
+import pytest
+
+from cross_view_localizer.ros import parameters
+
+FILES = sorted((stand_in.ROOT / "launch").glob("*.launch.py"))
+
+
+@pytest.fixture(autouse=True)
+def _no_profile_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_compiles_and_describes_every_argument(path: Path, tmp_path: Path) -> None:
+    py_compile.compile(str(path), cfile=str(tmp_path / "compiled"), doraise=True)
+    declared = stand_in.arguments(stand_in.load(path.name))
+    assert declared
+    assert all(entry["description"] for entry in declared.values())
+
+
+def test_overrides_are_parameters_of_the_node() -> None:
+    module = stand_in.load("localizer.launch.py")
+    for name, _ in module.OVERRIDES:
+        assert parameters.kind(name) == "str", name
+    for name, _ in module.SWITCHES:
+        assert parameters.is_built_in(name) or parameters.kind(name) == "bool", name
+
+
+def test_command_line_comes_after_the_file_and_is_typed() -> None:
+    module = stand_in.load("localizer.launch.py")
+    actions = stand_in.start(module, map="/data/town.tif", use_sim_time="true", namespace="car")
+    (node,) = stand_in.of_kind(actions, "Node")
+    file, overrides = node.kwargs["parameters"]
+    assert file.endswith("config/localizer.yaml")
+    assert overrides == {"map": "/data/town.tif", "use_sim_time": True}
+    assert node.kwargs["name"] == "cross_view_localizer"
+    assert node.kwargs["namespace"] == "car"
+    assert parameters.from_mapping({"map": overrides["map"]}).map == "/data/town.tif"
+
+
+def test_without_arguments_the_file_decides() -> None:
+    (node,) = stand_in.of_kind(stand_in.start(stand_in.load("localizer.launch.py")), "Node")
+    assert node.kwargs["parameters"][1] == {}
+    assert node.kwargs["remappings"] == []
+
+
+def test_topics_are_remapped_and_the_compressed_one_follows() -> None:
+    module = stand_in.load("localizer.launch.py")
+    (node,) = stand_in.of_kind(stand_in.start(module, image="/camera/image"), "Node")
+    assert node.kwargs["remappings"] == [
+        ("image", "/camera/image"),
+        ("image/compressed", "/camera/image/compressed"),
+    ]
+
+
+def test_fast_dds_profile_is_loaded_unless_the_user_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = stand_in.load("localizer.launch.py")
+    set_here = stand_in.of_kind(stand_in.start(module), "SetEnvironmentVariable")
+    assert {a.args[0] for a in set_here} == {
+        "FASTRTPS_DEFAULT_PROFILES_FILE",
+        "FASTDDS_DEFAULT_PROFILES_FILE",
+    }
+    assert all(Path(a.args[1]).is_file() for a in set_here)
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/etc/mine.xml")
+    assert not stand_in.of_kind(stand_in.start(module), "SetEnvironmentVariable")
+
+
+def test_rviz_gets_our_view_the_clock_and_the_namespace() -> None:
+    module = stand_in.load("localizer.launch.py")
+    actions = stand_in.start(module, rviz="true", use_sim_time="true", namespace="car")
+    _, rviz = stand_in.of_kind(actions, "Node")
+    assert Path(rviz.kwargs["arguments"][1]).is_file()
+    assert rviz.kwargs["parameters"] == [{"use_sim_time": True}]
+    assert rviz.kwargs["namespace"] == "car"
+
+
+@pytest.mark.parametrize("name", ["rviz", "use_sim_time", "autostart"])
+def test_a_switch_is_true_or_false(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}:=yes: expected true or false"):
+        stand_in.start(stand_in.load("localizer.launch.py"), **{name: "yes"})
+
+
+def test_a_missing_parameter_file_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="params_file:=nowhere.yaml"):
+        stand_in.start(stand_in.load("localizer.launch.py"), params_file="nowhere.yaml")
+
+
+def test_robotcar_hands_on_arguments_that_the_localizer_declares() -> None:
+    known = stand_in.arguments(stand_in.load("localizer.launch.py"))
+    module = stand_in.load("robotcar.launch.py")
+    assert set(module.DEFAULTS) <= set(known)
+    assert Path(module.DEFAULTS["params_file"]).is_file()
+
+
+def test_both_filters_start_with_their_own_parameters_and_topics() -> None:
+    module = stand_in.load("ekf.launch.py")
+    actions = stand_in.start(module, namespace="car", imu="/imu/data", use_sim_time="true")
+    odom, world = stand_in.of_kind(actions, "Node")
+    assert odom.kwargs["name"] == "ekf_odom" and world.kwargs["name"] == "ekf_map"
+    assert odom.kwargs["parameters"][0]["world_frame"] == "odom"
+    assert world.kwargs["parameters"][0]["world_frame"] == "map"
+    for node, result in ((odom, "odometry/local"), (world, "odometry/global")):
+        assert node.kwargs["namespace"] == "car"
+        assert node.kwargs["parameters"][1] == {"use_sim_time": True}
+        assert ("imu", "/imu/data") in node.kwargs["remappings"]
+        assert ("odometry/filtered", result) in node.kwargs["remappings"]
+
+
+def map_filter(**given: str) -> dict[str, Any]:
+    module = stand_in.load("ekf.launch.py")
+    return stand_in.of_kind(stand_in.start(module, **given), "Node")[1].kwargs["parameters"][0]
+
+
+def test_humble_gets_the_matrices_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(map_filter()["process_noise_covariance"]) == 15
+    monkeypatch.setenv("ROS_DISTRO", "humble")
+    full = map_filter()["initial_estimate_covariance"]
+    assert len(full) == 225
+    assert full[:2] == [1.0e6, 0.0] and full[16] == 1.0e6 and full[-1] == 1.0e-9
+    assert all(isinstance(value, float) for value in full)
+
+
+def test_yaw_is_fused_on_request_with_the_gate_that_belongs_to_it() -> None:
+    assert map_filter()["pose0_config"][5] is False
+    values = map_filter(fuse_yaw="true")
+    assert [i for i, used in enumerate(values["pose0_config"]) if used] == [0, 1, 5]
+    assert values["pose0_rejection_threshold"] == 3.73
