@@ -246,7 +246,7 @@ class PriorEstimator:
         if heading is None and initial is not None and initial.yaw is not None:
             heading = Heading(initial.yaw, float(initial.covariance[2, 2]), "initial_pose")
         fixes = from_fixes(buffers, stamp, heading)
-        if fixes is not None and told is None:
+        if fixes is not None and told is None and fixes.yaw_source != "initial_pose":
             fixes = _without_yaw(fixes)
         return [belief for belief in (fixes, initial) if belief is not None]
 
@@ -297,26 +297,33 @@ def _without_yaw(belief: Belief) -> Belief:
 
 
 def _product(fixes: Belief, initial: Belief) -> Belief:
-    """Update the initial pose by the fixes' belief, independent of it (Kalman, Joseph form)."""
-    size = 2 if fixes.yaw is None else 3
+    """Update the initial pose by the fixes' belief (Kalman, Joseph form).
+
+    The two are independent, except where the fixes were carried along by the initial pose's own yaw:
+    then they measure the position given that yaw, and add nothing to it by themselves.
+    """
     assert initial.yaw is not None
-    measured = np.eye(3)[:size]
-    gap = fixes.position - initial.position
-    turn = 0.0 if fixes.yaw is None else math.remainder(fixes.yaw - initial.yaw, math.tau)
-    innovation = np.array([gap.real, gap.imag, turn])[:size]
-    noise = fixes.covariance[:size, :size]
+    gap, noise = fixes.position - initial.position, fixes.covariance
+    measured, innovation = np.eye(3), np.array([gap.real, gap.imag, 0.0])
+    if fixes.yaw is not None and fixes.yaw_source != initial.yaw_source:
+        innovation[2] = math.remainder(fixes.yaw - initial.yaw, math.tau)
+    else:
+        slope = noise[:2, 2] / noise[2, 2]
+        noise = noise[:2, :2] - noise[2, 2] * np.outer(slope, slope)
+        measured, innovation = measured[:2], innovation[:2]
+        measured[:, 2] = -slope
     prior = initial.covariance
-    gain = np.linalg.solve(prior[:size, :size] + noise, measured @ prior).T
+    gain = np.linalg.solve(measured @ prior @ measured.T + noise, measured @ prior).T
     keep = np.eye(3) - gain @ measured
-    covariance = keep @ prior @ keep.T + gain @ noise @ gain.T
     change = gain @ innovation
+    own_yaw = len(innovation) == 3
     return Belief(
         initial.position + complex(change[0], change[1]),
         initial.yaw + float(change[2]),
-        covariance,
+        keep @ prior @ keep.T + gain @ noise @ gain.T,
         min(fixes.age, initial.age),
         f"{fixes.source}+{initial.source}",
-        initial.yaw_source if fixes.yaw is None else f"{fixes.yaw_source}+{initial.yaw_source}",
+        f"{fixes.yaw_source}+{initial.yaw_source}" if own_yaw else initial.yaw_source,
     )
 
 

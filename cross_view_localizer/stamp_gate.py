@@ -54,7 +54,7 @@ class StampGate:
         return (stamp - reference) / SECOND
 
     def admit(self, stream: str, stamp: int, now: int | None = None) -> Verdict:
-        """Judge a sample and remember it; after JUMP_BACK the caller clears its buffers."""
+        """Judge a sample and remember it; after JUMP_BACK the caller clears its buffers, not this."""
         if self._in_future(stream, stamp, now):
             return Verdict.FUTURE
         newest = self._newest.get(stream)
@@ -68,6 +68,14 @@ class StampGate:
             return Verdict.JUMP_BACK
         return Verdict.TOO_OLD if stamp < newest - self._span else Verdict.LATE
 
+    def judge(self, stamp: int, now: int | None = None) -> Verdict:
+        """Judge a sample that comes once, not as a stream: NEW, TOO_OLD or FUTURE; nothing is kept."""
+        newest = self.newest
+        reference, limit = (newest, self._span) if now is None else (now, self._max_future)
+        if reference is not None and stamp - reference > limit:
+            return Verdict.FUTURE
+        return Verdict.TOO_OLD if newest and stamp < newest - self._span else Verdict.NEW
+
     def _accept(self, stream: str, stamp: int) -> None:
         self._newest[stream] = max(stamp, self._newest.get(stream, stamp))
         self._streak.pop(stream, None)
@@ -80,4 +88,7 @@ class StampGate:
         if ahead <= self._span:
             return False
         first = self._ahead.setdefault(stream, stamp)
-        return stamp - first < _AHEAD_SECONDS * SECOND
+        if stamp - first < _AHEAD_SECONDS * SECOND:
+            return True
+        self.clear()
+        return False

@@ -14,7 +14,8 @@ from cross_view_localizer.prior_config import PriorConfig
 from cross_view_localizer.stamp_gate import SECOND
 
 _MAX_POINTS = 48
-_HUBER = 2.0
+_OUTLIER = 2.0
+_ROUNDS = 6
 _SCALES = (0.8, 1.25)
 
 
@@ -52,9 +53,8 @@ def regress(
     """Fit position = offset + slope · regressor to fixes whose errors are correlated in time.
 
     Generalised least squares with the error model of the fixes (Gauss-Markov of the reported size
-    plus a white part), on whitened innovations, so that a multipath step is one outlier, which
-    Huber weights tame. The variance is scaled up, never down, where the residuals are larger than
-    modelled.
+    plus a white part) on whitened innovations, where a multipath step is a few outliers: Cauchy
+    weights tame them. The variance is scaled up, never down, by all residuals, outliers included.
 
     Args:
         regressor: (N,) complex: the odometry's track, or time. N ≥ 3 gives a residual test.
@@ -77,17 +77,17 @@ def regress(
     rows[:, 2] = [fix.position - fixes[0].position for fix in fixes]
     white = np.asarray(np.linalg.solve(np.linalg.cholesky(noise), rows), dtype=np.complex128)
     weights = np.ones(count)
-    for _ in range(3):
+    for _ in range(_ROUNDS):
         solution = _weighted_line(white, weights)
         if solution is None:
             return None
         value, variance, residuals = solution
         if count < 4:
             break
-        weights = _HUBER / np.maximum(np.abs(residuals), _HUBER)
+        weights = 1.0 / (1.0 + np.abs(residuals / _OUTLIER) ** 2)
     excess = 1.0
     if count > 2:
-        excess = float(np.sum(weights * np.abs(residuals) ** 2)) / (2 * (count - 2))
+        excess = float(np.sum(np.abs(residuals) ** 2)) / (2 * (count - 2))
     return Slope(value, variance * max(1.0, excess))
 
 

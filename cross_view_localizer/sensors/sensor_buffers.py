@@ -71,6 +71,9 @@ class SensorBuffers:
     def clear(self) -> None:
         """Forget all samples; counters stay."""
         self.gate.clear()
+        self._clear_samples()
+
+    def _clear_samples(self) -> None:
         self.fixes.clear()
         self.yaws.clear()
         self._forget_odometry()
@@ -124,7 +127,9 @@ class SensorBuffers:
 
     def set_initial(self, pose: InitialPose, now: int | None) -> bool:
         """Keep an initial pose; see PriorEstimator.set_initial_pose."""
-        if not self._admit("initialpose", pose.stamp, now):
+        offset = self.gate.offset("initialpose", pose.stamp, now)
+        verdict = self.gate.judge(pose.stamp, now)
+        if not self._usable("initialpose", verdict, offset):
             return False
         self.initial = pose
         self._anchor()
@@ -150,18 +155,20 @@ class SensorBuffers:
     def _admit(self, stream: str, stamp: int, now: int | None) -> bool:
         offset = self.gate.offset(stream, stamp, now)
         verdict = self.gate.admit(stream, stamp, now)
+        if verdict is Verdict.JUMP_BACK:
+            self.note("jump_back", f"stamps of {stream} jumped back: all buffers cleared")
+            self._clear_samples()
+        elif verdict is Verdict.LATE:
+            self.counters[f"{stream}_late"] += 1
+        return self._usable(stream, verdict, offset)
+
+    def _usable(self, stream: str, verdict: Verdict, offset: float) -> bool:
         if verdict is Verdict.FUTURE:
             text = f"{stream} dropped: its stamp is {offset:.3f} s in the future; check the clocks"
             return self._drop(f"{stream}_future", text)
         if verdict is Verdict.TOO_OLD:
             text = f"{stream} dropped: its stamp is older than the buffer of {self.config.span:g} s"
             return self._drop(f"{stream}_too_old", text)
-        if verdict is Verdict.JUMP_BACK:
-            self.note("jump_back", f"stamps of {stream} jumped back: all buffers cleared")
-            self.clear()
-            self.gate.admit(stream, stamp, now)
-        elif verdict is Verdict.LATE:
-            self.counters[f"{stream}_late"] += 1
         return True
 
     def _fix_covariance(self, covariance: ArrayLike | None) -> tuple[float, float, float] | None:
