@@ -119,7 +119,7 @@ def test_the_route_keeps_to_its_lane_and_turns() -> None:
     turned = []
     for seed in range(400_000, 400_010):
         scene = PlainScene(seed)
-        way = route(scene.streets, 500.0, stream(seed, "r"), 115.0, scene.hand)
+        way = route(scene.streets, 500.0, stream(seed, "r"), 105.0, scene.hand)
         assert np.hypot(*np.diff(way, axis=0).T).sum() >= 500.0
         heading = np.unwrap(np.arctan2(*np.diff(way, axis=0).T[::-1]))
         turned.append(np.abs(np.diff(heading)).sum())

@@ -28,7 +28,7 @@ from training.town.route import RouteError, route
 from training.town.seeds import stream
 from training.town.streets import Street
 
-MARGIN = 45.0  # m that stay between the drive and the map's edge
+MARGIN = 55.0  # m that stay between the drive and the map's edge
 
 Progress = Callable[[float], None]
 

@@ -35,7 +35,7 @@ class DriveSettings:
         image_rate, fix_rate, odom_rate, imu_rate, truth_rate: Hz.
         width, height: of the images, pixels; fov: their horizontal field of view, degrees.
         camera: (x, y, z) of the camera in ``base_link``, metres; z is its height above the road.
-        pitch, roll: how the camera is mounted, degrees, nose down and right side down.
+        pitch: how far the camera looks down, degrees.
 
     Raises:
         ValueError: for a seed of another split or a drive too short or long.
@@ -53,7 +53,6 @@ class DriveSettings:
     fov: float = 82.0
     camera: tuple[float, float, float] = (1.5, 0.1, 1.65)
     pitch: float = 2.0
-    roll: float = 0.5
     noise: SensorNoise = field(default_factory=SensorNoise)
 
     def __post_init__(self) -> None:

@@ -203,15 +203,15 @@ def _bonnet(
     h, w = image.shape[:2]
     across = (np.arange(w) - w / 2 + rng.uniform(-0.04, 0.04) * w) / (w / 2)
     line = h * (1 - rig.bonnet * (1 - 0.75 * np.abs(across) ** 2.6))
-    rows = np.arange(h)[:, None]
+    first = max(0, int(line.min()))
+    rows = np.arange(first, h)[:, None]
     cover = np.clip(rows - line, 0, 1)[..., None]
     color = rng.uniform(15, 150) + rng.normal(0, 8, 3)
     depth = (rows - line) / (rig.bonnet * h + 1)
     paint = color * (1.25 - 0.6 * np.clip(depth, 0, 1))[..., None]
-    image *= 1 - cover
-    image += (paint * cover).astype(np.float32)
+    image[first:] += (cover * (paint - image[first:])).astype(np.float32)
     if truth.shape[0]:
-        truth[..., 3][cover[..., 0] > 0.5] = -3
+        truth[first:, :, 3][cover[..., 0] > 0.5] = -3
 
 
 def _expose(image: NDArray[np.float32], rng: np.random.Generator, panorama: bool) -> NDArray[np.uint8]:

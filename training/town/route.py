@@ -12,6 +12,7 @@ from training.town.streets import Street
 
 SAME_JUNCTION = 5.0  # m: joints closer than this are one junction
 CORNER = 9.0  # m before and after a junction that a turn may use
+TRIES = 50
 STEP = 0.25  # m between the points of a route
 
 
@@ -56,8 +57,8 @@ def route(
     Raises:
         RouteError: where the network has no such walk.
     """
-    edges = _edges(streets, limit)
-    for _ in range(20):
+    edges = _through(_edges(streets, limit - CORNER / 2))  # a corner may reach out a little
+    for _ in range(TRIES):
         walk = _walk(edges, length, rng)
         if walk:
             points = _rounded([_lane(streets, run, hand) for run in _runs(walk)])
@@ -80,6 +81,15 @@ def _edges(streets: Sequence[Street], limit: float) -> list[_Edge]:
             if a != b and s1 - s0 > 2 * SAME_JUNCTION and np.abs(outline).max() < limit:
                 edges += [_Edge(index, s0, s1, a, b), _Edge(index, s1, s0, b, a)]
     return edges
+
+
+def _through(edges: list[_Edge]) -> list[_Edge]:
+    """Leave out what leads into a dead end, where one would have to turn round."""
+    while True:
+        keep = [e for e in edges if any(n.start == e.end and n.key != e.key for n in edges)]
+        if len(keep) == len(edges):
+            return keep
+        edges = keep
 
 
 def _junction(junctions: list[Array], point: Array) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 from training.town.columns import ground_distance
@@ -17,14 +18,14 @@ def _noise(tile, u, v):  # type: ignore[no-untyped-def]
     return tile[int(math.floor(v)) & 511, int(math.floor(u)) & 511]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _hash(a, b, c):  # type: ignore[no-untyped-def]
     h = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(c) * 83492791)
     h = (h ^ (h >> 13)) * 1274126177
     return ((h ^ (h >> 16)) & 1023) / 1023.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _facade(u, z, top, style, tile, texel, out):  # type: ignore[no-untyped-def]
     """Colour of a wall ``u`` metres along it and ``z`` above its foot."""
     storey, period, share, brick, salt = style[3], style[4], style[5], style[6], style[7]
@@ -61,7 +62,7 @@ def _facade(u, z, top, style, tile, texel, out):  # type: ignore[no-untyped-def]
             out[0], out[1], out[2] = tone * 0.9, tone, tone * 1.12
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _surface(kind, u, z, z0, z1, style, tile, texel, out):  # type: ignore[no-untyped-def]
     """Colour of anything that stands up but walls and crowns."""
     gain = 1.0
@@ -81,7 +82,7 @@ def _surface(kind, u, z, z0, z1, style, tile, texel, out):  # type: ignore[no-un
         out[m] = style[m] * gain
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _car(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
     """A car's side or end; u carries 100 on its long sides."""
     for m in range(3):
@@ -99,7 +100,7 @@ def _car(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
         out[0], out[1], out[2] = 190.0, 150.0, 140.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _glass(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
     """A car's cabin or a shelter: dark panes below a coloured roof."""
     part = (z - z0) / (z1 - z0)
@@ -109,7 +110,7 @@ def _glass(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
         out[m] = 28.0 + 30.0 * part + 6 * m if pane else style[m]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _texel(level, half, gsd, x, y, out):  # type: ignore[no-untyped-def]
     """Add one bilinear sample of the painted ground to out (4,)."""
     n = level.shape[0]
@@ -123,7 +124,7 @@ def _texel(level, half, gsd, x, y, out):  # type: ignore[no-untyped-def]
         out[m] += low * (1 - b) + high * b
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, out):  # type: ignore[no-untyped-def]
     """Colour of the ground at (x, y); along and across: the pixel's footprint, metres."""
     taps = 1 if along < 0.2 else (2 if along < 0.6 else 3)
@@ -156,7 +157,7 @@ def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, 
     out[0], out[1], out[2] = r0 / taps * gain, r1 / taps * gain, r2 / taps * gain
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _sky(az, t, day, tile, out):  # type: ignore[no-untyped-def]
     """Sky above, hazy silhouettes on the horizon; day holds the frame's colours."""
     line = 0.035 + day[12] * (0.5 + 0.3 * _noise(tile, az * 40 + day[13], 5.0 + day[13]))
@@ -174,7 +175,7 @@ def _sky(az, t, day, tile, out):  # type: ignore[no-untyped-def]
         out[m] = blue * (1 - cloud) + day[10] * cloud
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):  # type: ignore[no-untyped-def]
     """Index of the nearest surface of column j that tangent t meets before dg, and whether its top; or -1."""
     for n in range(count[j]):
@@ -202,7 +203,7 @@ def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):  # type: ignor
     return -1, False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def shade(  # type: ignore[no-untyped-def]
     panorama, focal, cu, cv, rotation, az0, full, yaw, cx, cy, cz, count, hits, kinds, tangents, distances,
     trees, tree_style, styles, l0, l1, l2, shadow, half, tile, day, image, truth,
@@ -211,7 +212,7 @@ def shade(  # type: ignore[no-untyped-def]
     h, w = image.shape[0], image.shape[1]
     step = 2 * math.pi / full
     columns = count.shape[0]
-    out = [0.0, 0.0, 0.0, 0.0]
+    out = np.zeros(4)
     for v in range(h):
         for u in range(w):
             if panorama:
