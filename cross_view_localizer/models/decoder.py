@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cross_view_localizer.models.kernel import Kernel, conv_kernel
+from cross_view_localizer.models.upconv import UpConv
 from cross_view_localizer.models.vgg import normalization
 
 
@@ -29,26 +30,6 @@ class Window(NamedTuple):
         if feature.shape[-2:] == (height, width):
             return feature
         return feature[..., top : top + height, left : left + width]
-
-
-class UpConv(nn.Module):
-    """Transposed 3 × 3 convolution of stride 2, as TensorFlow's ``conv2d_transpose`` with SAME.
-
-    Its output has exactly twice the side: input cell i reaches output cells 2i, 2i + 1, 2i + 2, and
-    what falls beyond the end is cut.
-    """
-
-    def __init__(self, channels: int, width: int, bias: bool = True) -> None:
-        super().__init__()
-        self.conv = nn.ConvTranspose2d(channels, width, 3, stride=2, bias=bias)
-
-    def kernel(self) -> Kernel:
-        """Return the weights."""
-        return conv_kernel(self.conv)
-
-    def forward(self, feature: Tensor) -> Tensor:
-        """Return (B, width, 2 H, 2 W) for (B, channels, H, W)."""
-        return self.conv(feature)[:, :, :-1, :-1]
 
 
 class FirstUp(nn.Module):

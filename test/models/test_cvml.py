@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from cross_view_localizer.models import registry, weights
 from cross_view_localizer.models.contract import GroundInput, View
 from cross_view_localizer.models.cvml import CVML, VIEWS
-from cross_view_localizer.models.decoder import UpConv
 from cross_view_localizer.models.safa import Safa, split_cells, unit_length
+from cross_view_localizer.models.upconv import UpConv
 from cross_view_localizer.models.vgg import Preprocess, pool_same
 
 Array = NDArray[np.float64]
@@ -77,12 +77,15 @@ def test_pool_sizes_of_robotcar() -> None:
         assert x.shape[2:] == size
 
 
-@pytest.mark.parametrize("size", [(4, 4), (5, 3), (1, 1)])
-def test_transposed_convolution_is_the_adjoint_of_a_same_convolution(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("channels", [2, 32])  # by one convolution, and by one product
+@pytest.mark.parametrize("size", [(4, 4), (5, 3), (1, 2)])
+def test_transposed_convolution_is_the_adjoint_of_a_same_convolution(
+    size: tuple[int, int], channels: int
+) -> None:
     """TensorFlow defines conv2d_transpose as the gradient of conv2d; here by its whole matrix."""
-    layer = UpConv(2, 3, bias=False)
+    layer = UpConv(channels, 3, bias=False)
     kernel = layer.conv.weight.detach().permute(2, 3, 1, 0).double().numpy()  # HWOI
-    x = picture(*size, 2)
+    x = picture(*size, channels)
     big = (2 * size[0], 2 * size[1], 3)
     expected = np.zeros(big)
     for index in np.ndindex(*big):  # <transpose(x), e> = <x, conv(e)> for every unit picture e
@@ -90,6 +93,19 @@ def test_transposed_convolution_is_the_adjoint_of_a_same_convolution(size: tuple
         unit[index] = 1
         expected[index] = (numpy_conv(unit, kernel, 2) * x).sum()
     np.testing.assert_allclose(to_numpy(layer(to_torch(x))), expected, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("channels", [2, 32])
+def test_transposed_convolution_equals_torchs_with_the_end_cut(channels: int) -> None:
+    """Values, bias and gradients, in a batch."""
+    layer = UpConv(channels, 4)
+    x = torch.randn(2, channels, 5, 3, requires_grad=True)
+    results = [layer(x), layer.conv(x)[:, :, :-1, :-1]]
+    torch.testing.assert_close(*results)
+    slope = torch.randn_like(results[0])
+    inputs = [x, *layer.parameters()]
+    gradients = [torch.autograd.grad((out * slope).sum(), inputs) for out in results]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 3)])
