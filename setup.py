@@ -90,6 +90,7 @@ setup(
         "pyproj",
         "PyYAML",
         "rasterio",
+        "rosbags-image",
         "safetensors",
         "torch>=2.1",
     ],
