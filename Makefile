@@ -25,7 +25,7 @@ TEST_FILES := $(DEMO_FILES) requirements/training.txt requirements/test.txt
 MSG_FILES := $(wildcard msg/*.msg cmake/*.py cmake/*.cmake cmake/tf2_msgs/*.* cmake/tf2_msgs/msg/*.msg) CMakeLists.txt
 DEMO_STAMP := $(VENV)/.installed-demo-$(call hash,$(DEMO_FILES))
 TEST_STAMP := $(VENV)/.installed-test-$(call hash,$(TEST_FILES))
-MSG_STAMP := $(VENV)/.interfaces-$(call hash,$(MSG_FILES) $(DEMO_FILES))
+MSG_STAMP := $(VENV)/.interfaces-$(call hash,$(MSG_FILES) requirements/ros.txt requirements/constraints.txt)
 
 PIP := $(BIN)/pip --disable-pip-version-check --require-virtualenv
 
