@@ -17,26 +17,23 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cross_view_localizer.prior_config import PriorConfig
 from cross_view_localizer.sensors.carry import (
-    UNKNOWN_YAW_VARIANCE,
     Belief,
     from_fixes,
     from_initial,
 )
+from cross_view_localizer.sensors.combine import agree, product, without_yaw
 from cross_view_localizer.sensors.heading import Heading
 from cross_view_localizer.sensors.heading_at import aligned, heading_at
 from cross_view_localizer.sensors.odometry import OdometryPose
 from cross_view_localizer.sensors.sensor_buffers import InitialPose, SensorBuffers, YawSample
 from cross_view_localizer.stamp_gate import SECOND
-
-# 99.9 % of a chi-square distribution with two degrees of freedom.
-_AGREE = 13.8
 
 __all__ = ["Prior", "PriorConfig", "PriorEstimator", "PriorRefusal"]
 
@@ -247,19 +244,16 @@ class PriorEstimator:
             heading = Heading(initial.yaw, float(initial.covariance[2, 2]), "initial_pose")
         fixes = from_fixes(buffers, stamp, heading)
         if fixes is not None and told is None and fixes.yaw_source != "initial_pose":
-            fixes = _without_yaw(fixes)
+            fixes = without_yaw(fixes)
         return [belief for belief in (fixes, initial) if belief is not None]
 
     def _combined(self, fixes: Belief, initial: Belief) -> Belief:
         """Multiply the two Gaussians where they agree, else take the narrower one."""
-        gap = initial.position - fixes.position
-        total = fixes.covariance[:2, :2] + initial.covariance[:2, :2]
-        offset = np.array([gap.real, gap.imag])
-        if float(offset @ np.linalg.solve(total, offset)) <= _AGREE:
-            return _product(fixes, initial)
-        self._buffers.note(
-            "initialpose_disagrees", f"initialpose and fix are {abs(gap):.1f} m apart"
-        )
+        if agree(fixes, initial):
+            return product(fixes, initial)
+        apart = abs(initial.position - fixes.position)
+        text = f"initialpose and fix are {apart:.1f} m apart: the narrower one counts"
+        self._buffers.note("initialpose_disagrees", text)
         both = (fixes, initial)
         return min(both, key=lambda belief: float(np.trace(belief.covariance[:2, :2])))
 
@@ -289,48 +283,10 @@ def _alive(newest: int | None, stamp: int, timeout: float) -> bool:
     return newest is not None and stamp - newest <= timeout * SECOND
 
 
-def _without_yaw(belief: Belief) -> Belief:
-    covariance = belief.covariance.copy()
-    covariance[2, :] = covariance[:, 2] = 0.0
-    covariance[2, 2] = UNKNOWN_YAW_VARIANCE
-    return replace(belief, yaw=None, covariance=covariance, yaw_source="unknown")
-
-
-def _product(fixes: Belief, initial: Belief) -> Belief:
-    """Update the initial pose by the fixes' belief (Kalman, Joseph form).
-
-    The two are independent, except where the fixes were carried along by the initial pose's own yaw:
-    then they measure the position given that yaw, and add nothing to it by themselves.
-    """
-    assert initial.yaw is not None
-    gap, noise = fixes.position - initial.position, fixes.covariance
-    measured, innovation = np.eye(3), np.array([gap.real, gap.imag, 0.0])
-    if fixes.yaw is not None and fixes.yaw_source != initial.yaw_source:
-        innovation[2] = math.remainder(fixes.yaw - initial.yaw, math.tau)
-    else:
-        slope = noise[:2, 2] / noise[2, 2]
-        noise = noise[:2, :2] - noise[2, 2] * np.outer(slope, slope)
-        measured, innovation = measured[:2], innovation[:2]
-        measured[:, 2] = -slope
-    prior = initial.covariance
-    gain = np.linalg.solve(measured @ prior @ measured.T + noise, measured @ prior).T
-    keep = np.eye(3) - gain @ measured
-    change = gain @ innovation
-    own_yaw = len(innovation) == 3
-    return Belief(
-        initial.position + complex(change[0], change[1]),
-        initial.yaw + float(change[2]),
-        keep @ prior @ keep.T + gain @ noise @ gain.T,
-        min(fixes.age, initial.age),
-        f"{fixes.source}+{initial.source}",
-        f"{fixes.yaw_source}+{initial.yaw_source}" if own_yaw else initial.yaw_source,
-    )
-
-
 def _published(belief: Belief, stamp: int, config: PriorConfig) -> Prior:
     unknown = config.heading_source == "unknown" or belief.covariance[2, 2] > config.max_yaw_std**2
     if belief.yaw is not None and unknown:
-        belief = _without_yaw(belief)
+        belief = without_yaw(belief)
     return Prior(
         stamp,
         belief.position.real,

@@ -47,14 +47,14 @@ class StampGate:
         self._ahead.clear()
 
     def offset(self, stream: str, stamp: int, now: int | None) -> float:
-        """Return seconds that ``stamp`` is ahead of ``now``, else of the other streams' newest."""
+        """Return seconds that ``stamp`` is ahead of ``now``, else of the other streams."""
         reference = now
         if reference is None:
             reference = max((s for k, s in self._newest.items() if k != stream), default=stamp)
         return (stamp - reference) / SECOND
 
     def admit(self, stream: str, stamp: int, now: int | None = None) -> Verdict:
-        """Judge a sample and remember it; after JUMP_BACK the caller clears its buffers, not this."""
+        """Judge a sample and remember it; after JUMP_BACK the caller clears its buffers."""
         if self._in_future(stream, stamp, now):
             return Verdict.FUTURE
         newest = self._newest.get(stream)
@@ -69,7 +69,7 @@ class StampGate:
         return Verdict.TOO_OLD if stamp < newest - self._span else Verdict.LATE
 
     def judge(self, stamp: int, now: int | None = None) -> Verdict:
-        """Judge a sample that comes once, not as a stream: NEW, TOO_OLD or FUTURE; nothing is kept."""
+        """Judge a sample that is no stream's: NEW, TOO_OLD or FUTURE; nothing is kept."""
         newest = self.newest
         reference, limit = (newest, self._span) if now is None else (now, self._max_future)
         if reference is not None and stamp - reference > limit:

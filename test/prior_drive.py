@@ -1,4 +1,4 @@
-"""A made-up drive and its sensors, exact unless noise is asked for: what the prior's tests steer by."""
+"""A made-up drive and its exact sensors: what the prior's tests steer by."""
 
 from __future__ import annotations
 

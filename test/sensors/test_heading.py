@@ -57,7 +57,7 @@ def test_the_odometrys_zero_is_found_with_an_honest_deviation() -> None:
 
 def test_a_multipath_step_turns_the_track_little_and_is_owned_up_to() -> None:
     seconds = np.arange(30.0)
-    track = 8.0 * seconds + 0j
+    track = np.asarray(8.0 * seconds, dtype=np.complex128)
     shifts, deviations = [], []
     for seed in range(20):
         fixes = noisy_fixes(seconds, track, np.random.default_rng(seed), std=1.0)
