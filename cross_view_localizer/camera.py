@@ -68,9 +68,8 @@ class Camera:
             return None
         matrix = None if self.matrix is None else np.array(self.matrix, dtype=np.float64)
         if matrix is None or matrix.size != 9 or not np.isfinite(matrix).all():
-            raise ValueError(
-                f"K of a {self.kind} camera is {self.matrix}: expected 3 x 3 finite numbers"
-            )
+            given = None if matrix is None else matrix.tolist()
+            raise ValueError(f"K of a {self.kind} camera is {given}: expected 3 x 3 finite numbers")
         matrix = matrix.reshape(3, 3)
         if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
             raise ValueError(
@@ -133,10 +132,9 @@ class Camera:
             return np.stack([u, v], axis=-1)
         plane = self._lens.distort(xyz)
         k = self.matrix
-        u = k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2]
-        v = k[1, 1] * plane[..., 1] + k[1, 2]
-        uv = np.stack([u, v], axis=-1)
         with np.errstate(invalid="ignore"):
+            u = k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2]
+            uv = np.stack([u, k[1, 1] * plane[..., 1] + k[1, 2]], axis=-1)
             inside = (uv >= -0.5) & (uv < np.array([self.width, self.height]) - 0.5)
         seen: NDArray[np.bool_] = np.all(inside, axis=-1, keepdims=True)
         return np.where(seen, uv, np.nan)

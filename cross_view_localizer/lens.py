@@ -128,8 +128,9 @@ class FisheyeLens:
         seen = (theta <= self._theta[-1]) & np.isfinite(theta)
         radius = np.where(seen, np.polyval(self._polynomial, theta), np.nan)
         with np.errstate(all="ignore"):
-            scale = np.where(across > 0, radius / across, np.where(seen, 1.0, np.nan))
-        return rays[..., :2] * scale[..., None]
+            # On the axis the direction is undefined behind the camera, and irrelevant before it.
+            scale = np.where(across > 0, radius / across, np.where(theta == 0, 1.0, np.nan))
+            return np.asarray(rays[..., :2] * scale[..., None])
 
     def undistort(self, plane: Array) -> Array:
         """Return unit rays."""

@@ -135,15 +135,15 @@ class ViewMaker:
         assert camera.matrix is not None
         width, height = _fit(camera.width, camera.height, *self._size)
         middle = np.array([camera.width - 1, camera.height - 1]) / 2
-        low, high = 0.0, 1.0
-        for _ in range(20):
-            # High is tried first: a barrel lens, the usual case, needs no more.
-            scale = high if low == 0.0 and high == 1.0 else (low + high) / 2
+
+        def is_full(scale: float) -> bool:
             edge = _border(width * scale, height * scale) + middle
-            seen = np.isfinite(self._distorted(edge)).all()
-            low, high = (scale, high) if seen else (low, scale)
-            if low == 1.0:
-                break
+            return bool(np.isfinite(self._distorted(edge)).all())
+
+        low, high = (1.0, 1.0) if is_full(1.0) else (0.0, 1.0)
+        while high - low > 1e-3:
+            scale = (low + high) / 2
+            low, high = (scale, high) if is_full(scale) else (low, scale)
         if low < 0.1:
             raise ValueError(
                 f"distortion {camera.distortion} leaves no undistorted picture: expected "
