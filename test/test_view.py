@@ -50,7 +50,7 @@ def colours(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     return 127.5 + 100 * np.sin(directions @ waves.T)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def picture(camera: Camera, mounted: RigidTransform) -> NDArray[np.uint8]:
     uv = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1)
     seen = colours(camera.ray(uv) @ mounted.rotation.T)
