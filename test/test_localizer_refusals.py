@@ -1,0 +1,226 @@
+"""Every reason for silence: input → reason, and what is still said beside it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flat_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
+from torch import Tensor
+
+from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.estimate import Estimate, Frame, Reason
+from cross_view_localizer.localizer import Localizer, LocalizerConfig
+from cross_view_localizer.models.contract import (
+    CrossViewModel,
+    GroundInput,
+    Scores,
+    View,
+    log_softmax_map,
+)
+from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.prior import PriorRefusal
+
+MOUNT = mounting(1.0, 0.0, 1.5)
+VIEW = View("pinhole", 32, 24, 48, 1.0, 48, 1.0)
+
+
+class Scripted(CrossViewModel):
+    """Answers what it is told to: blobs of (row, column, σ in cells, log height)."""
+
+    def __init__(self, *blobs: tuple[float, float, float, float], view: View = VIEW) -> None:
+        super().__init__()
+        self.view = view
+        self.blobs = blobs
+        self.offsets = torch.zeros(1)
+        self.fails: Exception | None = None
+
+    def encode_aerial(self, image: Tensor) -> Any:
+        return image
+
+    def encode_ground(self, ground: GroundInput) -> Any:
+        self.seen = ground
+        return ground
+
+    def match(self, aerial: Any, ground: Any) -> Scores:
+        if self.fails is not None:
+            raise self.fails
+        size = self.view.output_size
+        rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+        layers = [
+            height - ((rows - r) ** 2 + (columns - c) ** 2) / 2 / std**2
+            for r, c, std, height in self.blobs
+        ]
+        logits = torch.logsumexp(torch.stack(layers), dim=0)[None, None]
+        logits = logits.expand(1, len(self.offsets), size, size)
+        return Scores(log_softmax_map(logits), self.offsets)
+
+
+SURE = (23.5, 23.5, 1.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
+    return flat_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def frame(world: FlatWorld) -> Frame:
+    return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)
+
+
+def scripted(world: FlatWorld, model: CrossViewModel, **config: Any) -> Localizer:
+    loaded = LoadedModel(model, "scripted", {}, Calibration(), {}, "scripted-1")
+    return Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False, **config))
+
+
+def refused(estimate: Estimate, reason: Reason) -> str:
+    assert estimate.status == "refused" and not estimate.ok
+    assert estimate.reason is reason
+    assert estimate.pose is None and estimate.covariance is None
+    assert estimate.detail and "\n" not in estimate.detail
+    assert estimate.model_id == "scripted-1" and estimate.timing["total"] > 0
+    return estimate.detail
+
+
+def test_a_good_frame_is_answered(world: FlatWorld, frame: Frame) -> None:
+    estimate = scripted(world, Scripted(SURE)).localize(frame, prior_at(3, 4, 0.3))
+    assert estimate.ok and estimate.pose == pytest.approx((3, 4, 0.3), abs=1e-6)
+
+
+def test_no_image(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted(SURE))
+    prior = prior_at(0, 0, 0.0)
+    refused(front.localize(None, prior), Reason.NO_IMAGE)
+    empty = replace(frame, image=np.zeros((0, 0, 3), np.uint8))
+    estimate = front.localize(empty, prior)
+    refused(estimate, Reason.NO_IMAGE)
+    assert estimate.prior is prior and estimate.stamp == 7
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((240, 321, 3), np.uint8), np.zeros((240, 320), np.uint8), np.zeros((240, 320, 3))],
+)
+def test_an_image_of_another_size_or_type(world: FlatWorld, frame: Frame, image: Any) -> None:
+    front = scripted(world, Scripted(SURE))
+    detail = refused(
+        front.localize(replace(frame, image=image), prior_at(0, 0, 0.0)), Reason.BAD_IMAGE
+    )
+    assert "expected (240, 320, 3) uint8" in detail
+
+
+def test_a_camera_that_cannot_give_the_view(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted(SURE, view=replace(VIEW, ground="panorama")))
+    detail = refused(front.localize(frame, prior_at(0, 0, 0.0)), Reason.BAD_CAMERA_INFO)
+    assert "panorama" in detail
+    below = replace(frame, camera_in_base=mounting(1.0, 0.0, -0.1))
+    front = scripted(world, Scripted(SURE))
+    assert "above the road" in refused(
+        front.localize(below, prior_at(0, 0, 0.0)), Reason.BAD_CAMERA_INFO
+    )
+
+
+@pytest.mark.parametrize("reason", ["no_fix", "stale_prior"])
+def test_no_prior(world: FlatWorld, frame: Frame, reason: str) -> None:
+    front = scripted(world, Scripted(SURE))
+    said = refused(front.localize(frame, PriorRefusal(reason, "as told")), Reason(reason))
+    assert said == "as told"
+    refused(front.localize(frame, None), Reason.NO_FIX)
+    refused(front.localize(frame, prior_at(math.nan, 0, 0.0)), Reason.NO_FIX)
+
+
+def test_heading_unknown_only_where_it_is_needed(world: FlatWorld, frame: Frame) -> None:
+    unknown = prior_at(0, 0, None)
+    detail = refused(
+        scripted(world, Scripted(SURE)).localize(frame, unknown), Reason.HEADING_UNKNOWN
+    )
+    assert "heading_source" in detail
+    finder = Scripted(SURE, view=replace(VIEW, heading_up=False, estimates_heading=True))
+    finder.offsets = torch.tensor([-0.1, 0.0, 0.1]) + 1.0
+    estimate = scripted(world, finder).localize(frame, unknown)
+    assert estimate.ok and estimate.pose is not None and not estimate.yaw_from_prior
+    # Offsets count from image-up, here north; the camera is a metre ahead of base_link.
+    yaw = math.pi / 2 + 1.0
+    assert estimate.pose == pytest.approx((-math.cos(yaw), -math.sin(yaw), yaw), abs=1e-4)
+
+
+def test_a_north_up_panorama_is_turned_north(world: FlatWorld) -> None:
+    view = replace(VIEW, ground="panorama", ground_width=64, ground_height=32, heading_up=False)
+    model = Scripted(SURE, view=view)
+    frame = world.frame((0.0, 0.0, 0.0), PANORAMA, MOUNT)
+    stripe = np.zeros_like(frame.image)
+    # The camera looks east: north is a quarter of the picture to the left.
+    stripe[:, 160 - 5 : 160 + 5] = 255
+    estimate = scripted(world, model).localize(replace(frame, image=stripe), prior_at(0, 0, 0.0))
+    assert estimate.ok and estimate.patch is not None
+    assert estimate.patch.grid.up == pytest.approx(math.pi / 2)
+    bright = model.seen.image[0, 0].mean(dim=0).argmax()
+    assert abs(float(bright) - 31.5) <= 1
+
+
+def test_a_prior_wider_than_the_patch(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted(SURE))
+    assert front.localize(frame, prior_at(0, 0, 0.0, std=7.9)).ok
+    detail = refused(front.localize(frame, prior_at(0, 0, 0.0, std=8.1)), Reason.PRIOR_TOO_WIDE)
+    assert "8.1 m" in detail and "24.0 m" in detail
+    narrow = scripted(world, Scripted(SURE), searchable_half=12.0)
+    refused(narrow.localize(frame, prior_at(0, 0, 0.0, std=4.1)), Reason.PRIOR_TOO_WIDE)
+    endless = scripted(world, Scripted(SURE), prior_sigmas=0.0)
+    assert endless.localize(frame, prior_at(0, 0, 0.0, std=1000.0)).ok
+
+
+def test_outside_the_map_and_at_its_edge(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted(SURE), min_coverage=0.7)
+    refused(front.localize(frame, prior_at(400, 0, 0.0)), Reason.OUTSIDE_MAP)
+    detail = refused(front.localize(frame, prior_at(147, 0, 0.0)), Reason.LITTLE_IMAGERY)
+    assert "expected at least 70%" in detail
+    near = front.localize(frame, prior_at(130, 0, 0.0))
+    assert near.ok and near.heatmap is not None and near.patch is not None
+    assert 0.7 < near.patch.coverage < 1
+    # No mass where there is no imagery.
+    uv = np.stack(np.meshgrid(np.arange(48), np.arange(48)), axis=-1)
+    camera = near.heatmap.grid.pixel_to_map(uv) + (1.0, 0.0)
+    beyond = ~world.satellite_map.contains(camera - (1.0, 0.0))
+    assert beyond.any() and (near.heatmap.mass[beyond] == 0).all()
+
+
+def test_too_uncertain_keeps_the_raw_answer(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted((20.0, 23.5, 6.0, 0.0)), max_std=5.0)
+    estimate = front.localize(frame, prior_at(0, 0, 0.0))
+    assert "expected at most 5 m" in refused(estimate, Reason.TOO_UNCERTAIN)
+    assert estimate.raw_pose == pytest.approx((3.5, 0, 0), abs=1e-3)
+    assert estimate.raw_covariance is not None and estimate.raw_covariance[0, 0] > 25
+    assert estimate.heatmap is not None and estimate.patch is not None and estimate.modes
+
+
+def test_a_second_mode_too_strong(world: FlatWorld, frame: Frame) -> None:
+    blobs = ((14.0, 23.5, 1.0, 0.0), (33.0, 23.5, 1.0, math.log(0.4)))
+    strict = scripted(world, Scripted(*blobs), max_second_mode=0.3, max_std=100)
+    estimate = strict.localize(frame, prior_at(0, 0, 0.0))
+    assert "0.40 of" in refused(estimate, Reason.SECOND_MODE)
+    assert len(estimate.modes) == 2
+    assert (estimate.modes[1].x, estimate.modes[1].y) == pytest.approx((-9.5, 0), abs=0.01)
+    lenient = scripted(world, Scripted(*blobs), max_second_mode=0.5, max_std=100)
+    assert lenient.localize(frame, prior_at(0, 0, 0.0)).ok
+
+
+@pytest.mark.parametrize("variance", [math.nan, -1.0, 0.0])
+def test_a_covariance_that_is_none(world: FlatWorld, frame: Frame, variance: float) -> None:
+    prior = replace(prior_at(0, 0, 0.0), covariance=np.diag([25.0, 25.0, variance]))
+    refused(scripted(world, Scripted(SURE)).localize(frame, prior), Reason.COVARIANCE_NOT_PD)
+
+
+def test_out_of_gpu_memory_skips_the_frame(world: FlatWorld, frame: Frame) -> None:
+    model = Scripted(SURE)
+    front = scripted(world, model)
+    model.fails = torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+    detail = refused(front.localize(frame, prior_at(0, 0, 0.0)), Reason.OUT_OF_MEMORY)
+    assert "Tried" not in detail
+    model.fails = None
+    again = front.localize(frame, prior_at(0, 0, 0.0))
+    assert again.ok and "encode_aerial" in again.timing
