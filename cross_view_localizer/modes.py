@@ -84,25 +84,31 @@ def basins(log_mass: NDArray[np.float32], radius: int) -> NDArray[np.intp]:
     within ``radius`` cells jumps there, so ripples narrower than that don't become modes. Equal
     cells are ordered by index, so that plateaus have no cycles.
     """
-    height, width = log_mass.shape
-    order = np.empty(log_mass.size, dtype=np.float64)
-    order[np.argsort(log_mass, axis=None, kind="stable")] = np.arange(log_mass.size)
-    rank = order.reshape(height, width)
-    cell_of_rank = np.empty(log_mass.size, dtype=np.intp)
-    cell_of_rank[order.astype(np.intp)] = np.arange(log_mass.size)
-    parent = cell_of_rank[cv2.dilate(rank, np.ones((3, 3), np.uint8)).astype(np.intp)].ravel()
-    tops = np.flatnonzero(parent == np.arange(parent.size))
-    for top in tops:
-        row, column = divmod(int(top), width)
-        r0, c0 = max(row - radius, 0), max(column - radius, 0)
-        window = rank[r0 : row + radius + 1, c0 : column + radius + 1]
-        dr, dc = divmod(int(window.argmax()), window.shape[1])
-        parent[top] = (r0 + dr) * width + c0 + dc
+    order, mask = _ordered(log_mass)
+    near = cv2.dilate(order, np.ones((3, 3), np.uint8))
+    wide = cv2.dilate(order, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+    parent = (near.astype(np.intp) & mask).ravel()
+    top = np.flatnonzero(parent == np.arange(parent.size))
+    parent[top] = wide.ravel()[top].astype(np.intp) & mask
     while True:
         further = parent[parent]
         if np.array_equal(further, parent):
-            return parent.reshape(height, width)
+            return parent.reshape(log_mass.shape)
         parent = further
+
+
+def _ordered(log_mass: NDArray[np.float32]) -> tuple[NDArray[np.float64], int]:
+    """Return (H, W) whole numbers that order cells by value, then index, and the index's bits.
+
+    The bits of a float, flipped where it is negative, sort like its value; with the index below
+    them they fit the 53 bits of a double, which spares a sort.
+    """
+    bits = np.ascontiguousarray(log_mass, dtype=np.float32).view(np.uint32)
+    value = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31)).astype(np.float64)
+    base = 1 << (log_mass.size - 1).bit_length()
+    if base > 1 << 21:
+        raise ValueError(f"heatmap of {log_mass.shape} cells: expected at most 2 million")
+    return value * base + np.arange(log_mass.size).reshape(log_mass.shape), base - 1
 
 
 def find_modes(
@@ -120,7 +126,8 @@ def find_modes(
     mass = np.exp(log_mass.astype(np.float64))
     totals = np.bincount(peak_of.ravel(), weights=mass.ravel(), minlength=mass.size)
     first = int(peak_of.ravel()[int(log_mass.argmax())])
-    heaviest = np.argsort(-totals)[: max_modes + 1]
+    peaks = np.flatnonzero(totals)
+    heaviest = peaks[np.argsort(-totals[peaks])][: max_modes + 1]
     least = max(min_mass, 1e-9)
     others = [int(peak) for peak in heaviest if peak != first and totals[peak] >= least]
     modes = []
