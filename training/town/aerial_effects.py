@@ -23,7 +23,7 @@ def _tiles(rng: np.random.Generator, width: int, height: int) -> NDArray[np.int6
 
 def _displacement(rng: np.random.Generator, grid: Grid) -> Array:
     """Draw the smooth part: independent nodes about LATTICE metres apart, metres in map axes."""
-    n = int(np.ceil(grid.width * grid.gsd / LATTICE)) + 1
+    n = max(2, round(grid.width * grid.gsd / LATTICE))
     return rng.normal(0, MISREGISTRATION, (n, n, 2))
 
 

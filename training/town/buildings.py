@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.town import kinds as k
-from training.town.shapes import BOTH, Array, Soup, one_view, rectangle
+from training.town.shapes import BOTH, Array, Soup, one_view, rectangle, rectangles
 from training.town.streets import Street
 
 CELL = 0.5
@@ -28,6 +28,11 @@ class Occupancy:
 
     def take(self, shape: Array) -> None:
         cv2.fillPoly(self.mask, [self._pixels(shape)], 1)
+
+    def at(self, xy: Array) -> NDArray[np.bool_]:
+        """Whether the ground is taken at points (n, 2)."""
+        uv = np.clip(self._pixels(xy), 0, len(self.mask) - 1)
+        return np.asarray(self.mask[uv[:, 1], uv[:, 0]] > 0)
 
     def free(self, shape: Array) -> bool:
         """Whether a convex outline lies on free ground inside the raster."""
@@ -55,6 +60,7 @@ class Built:
         lots: parking lots as rows (x, y, yaw, length, width).
         slots: rows (x, y, yaw) of places for parked cars off the street.
         greens: rows (x, y, reach) of places for garden and park trees.
+        roads: which ground is asphalt.
     """
 
     blocks: list[tuple[float, ...]] = field(default_factory=list)
@@ -63,6 +69,7 @@ class Built:
     lots: list[tuple[float, ...]] = field(default_factory=list)
     slots: list[tuple[float, ...]] = field(default_factory=list)
     greens: list[tuple[float, float, float]] = field(default_factory=list)
+    roads: Occupancy | None = None
 
 
 class _Side:
@@ -158,6 +165,28 @@ class _Side:
             p, _ = self.place(rng.uniform(a, b), self.edge + rng.uniform(1.2, setback - 1))
             self.out.greens.append((p[0], p[1], 0.6))
 
+    def back(self, s: float, width: float, lateral: float) -> None:
+        """The garden behind: another grass or yard, a terrace, a fence between neighbours, trees."""
+        rng = self.rng
+        depth = rng.uniform(5, 14)
+        a, b = s - width / 2, s + width / 2
+        kind = int(rng.choice([k.GRASS, k.YARD, k.SOIL, k.BED], p=[0.62, 0.16, 0.1, 0.12]))
+        self.band(a, b, lateral, lateral + depth, kind, k.L_BASE)
+        if rng.random() < 0.5:
+            c = rng.uniform(a, b - 3)
+            self.band(c, c + rng.uniform(2, 4), lateral, lateral + rng.uniform(2, 4), k.YARD, k.L_PARCEL)
+        p, yaw = self.place(b, lateral + depth / 2)
+        if rng.random() < 0.6:
+            thick, kind = (0.7, k.HEDGE) if rng.random() < 0.4 else (0.12, k.FENCE)
+            self.out.rails.append((p[0], p[1], yaw + np.pi / 2, depth, thick, rng.uniform(1, 1.9), float(kind)))
+            self.out.rail_seen.append(BOTH)
+        p, _ = self.place(s, lateral + rng.uniform(3, depth + 3))
+        self.out.greens.append((p[0], p[1], 2.5))
+        if rng.random() < 0.35:
+            p, yaw = self.place(rng.uniform(a, b), lateral + depth)
+            self.out.rails.append((p[0], p[1], yaw, rng.uniform(1.8, 3.5), rng.uniform(1.5, 2.6), 2.2, float(k.BOX)))
+            self.out.rail_seen.append(BOTH)
+
     def houses(self, s: float, terrace: bool) -> float:
         """A row of houses that share style, setback and width; returns where it ends."""
         rng = self.rng
@@ -182,8 +211,7 @@ class _Side:
                 self.front(middle, width, setback, drive=rng.random() < (0.25 if terrace else 0.75))
                 if rng.random() < 0.5:
                     self.wing(middle + shift, self.edge + setback + jog, built, depth, eave, own)
-                p, _ = self.place(middle, self.edge + setback + depth + rng.uniform(6, 11))
-                self.out.greens.append((p[0], p[1], 3.0))
+                self.back(middle, width, self.edge + setback + depth)
             s += width
             if rng.random() < 0.08:
                 s += rng.uniform(3, 8)
@@ -287,8 +315,9 @@ def develop(
     soup: Soup, rng: np.random.Generator, streets: list[Street], half_side: float, share: float
 ) -> Built:
     """Fill the blocks between the streets."""
-    out, taken = Built(), Occupancy(half_side)
+    out, taken, roads = Built(), Occupancy(half_side), Occupancy(half_side)
     for st in streets:
+        roads.take(st.line.strip(0, st.line.length, -st.half(1) - 0.2, st.half(0) + 0.2))
         taken.take(st.line.strip(0, st.line.length, -st.outer(1), st.outer(0)))
     mood = rng.dirichlet([2.0, 2.5, 1.6, 0.8, 1.0])
     mood = (mood + np.array([0.02, 0.02, 0.02, 0.07, 0.07])) / 1.2
@@ -296,4 +325,15 @@ def develop(
     for i in order:
         side = _Side(soup, rng, streets[i // 2], int(i % 2), taken, out, share)
         side.walk(mood)
+    _clear_roads(out, roads)
     return out
+
+
+def _clear_roads(out: Built, roads: Occupancy) -> None:
+    """Drop the hedges and fences that would stand on another street."""
+    rows = np.array(out.rails).reshape(-1, 7)
+    shapes = rectangles(rows[:, :5])
+    keep = [i for i in range(len(rows)) if roads.free(shapes[i])]
+    out.rails = [out.rails[i] for i in keep]
+    out.rail_seen = [out.rail_seen[i] for i in keep]
+    out.roads = roads

@@ -143,7 +143,7 @@ def _cabinets(rng: np.random.Generator, street: Street) -> list[Array]:
     return rows
 
 
-def _apart(trees: Array, built: Built, streets: list[Street]) -> NDArray[np.bool_]:
+def _apart(trees: Array, built: Built) -> NDArray[np.bool_]:
     """Whether each trunk keeps clear of buildings and of the roads' surface."""
     ok = np.ones(len(trees), bool)
     for x, y, yaw, length, width, *_ in built.blocks:
@@ -151,14 +151,8 @@ def _apart(trees: Array, built: Built, streets: list[Street]) -> NDArray[np.bool
         d = trees[:, :2] - (x, y)
         u, v = np.abs(d @ np.array([c, s])), np.abs(d @ np.array([-s, c]))
         ok &= (u > length / 2 + 0.9) | (v > width / 2 + 0.9)
-    for street in streets:
-        points = street.line.points
-        low, high = points.min(axis=0) - 8, points.max(axis=0) + 8
-        near = np.flatnonzero(((trees[:, :2] > low) & (trees[:, :2] < high)).all(axis=1))
-        if len(near) == 0:
-            continue
-        gap = np.hypot(*(trees[near, None, :2] - points).transpose(2, 0, 1)).min(axis=1)
-        ok[near] &= gap > max(street.half(0), street.half(1)) - 0.1
+    if built.roads is not None:
+        ok &= ~built.roads.at(trees[:, :2])
     return ok
 
 
@@ -166,13 +160,16 @@ def furnish(rng: np.random.Generator, streets: list[Street], built: Built, share
     """Draw trees, cars and street furniture. ``share`` of the trees is in one view only."""
     trees = np.concatenate([r for st in streets for r in _street_trees(rng, st)] + _garden_trees(rng, built)
                            + [np.zeros((0, 6))])
-    trees = trees[_apart(trees, built, streets)]
+    trees = trees[_apart(trees, built)]
     parked, car_seen = _parked(rng, streets, built, hand)
     size = rng.uniform([3.7, 1.65, 1.4], [4.9, 1.9, 1.75], (len(parked), 3))
     van = rng.random(len(parked)) < 0.1
     size[van] = rng.uniform([4.9, 1.9, 1.9], [6.2, 2.1, 2.7], (int(van.sum()), 3))
     posts = np.concatenate([r for st in streets for r in _posts(rng, st)])
     cabinets = np.concatenate([r for st in streets for r in _cabinets(rng, st)] + [np.zeros((0, 6))])
+    if built.roads is not None:
+        posts = posts[~built.roads.at(posts[:, :2])]
+        cabinets = cabinets[~built.roads.at(cabinets[:, :2])]
     return Furniture(
         trees, one_view(rng, len(trees), share), np.column_stack([parked, size]), car_seen,
         posts, one_view(rng, len(posts), 0.3), cabinets, one_view(rng, len(cabinets), share),

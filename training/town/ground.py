@@ -23,6 +23,7 @@ from training.town.columns import (
 )
 from training.town.poses import CameraPose
 from training.town.scenery import Scenery
+from training.town.traffic import traffic, traffic_boxes
 from training.town.shading import shade
 from training.town.shapes import Array
 from training.town.world import HEIGHT_STEP
@@ -126,7 +127,10 @@ def _day(rng: np.random.Generator, elevation: float, foot: float) -> Array:
 class _Cast:
     """The columns of one frame."""
 
-    def __init__(self, scenery: Scenery, pose: CameraPose, height: float, view: tuple[int, int, float]) -> None:
+    def __init__(
+        self, scenery: Scenery, pose: CameraPose, height: float, view: tuple[int, int, float],
+        traffic: Array,
+    ) -> None:
         full, columns, az0 = view
         self.full, self.az0 = full, az0
         azimuth = az0 - (np.arange(columns) + 0.5) * (2 * math.pi / full)
@@ -143,6 +147,9 @@ class _Cast:
         sun = scenery.sun[0]
         cast_walls(scenery.walls, scenery.wall_kind, *place, sun, *into)
         cast_boxes(scenery.boxes, scenery.box_kind, *place, sun, *into)
+        if len(traffic):
+            rows, kinds = traffic_boxes(traffic, scenery, self.foot)
+            cast_boxes(rows, kinds, *place, sun, *into)
         cast_trees(scenery.trees, scenery.tree_style, *place, *into)
         ground_profile(scenery.height, scenery.half, HEIGHT_STEP, pose.x, pose.y, self.z, self.cosine,
                        self.sine, self.tangents, self.distances)
@@ -178,7 +185,7 @@ def render_frame(
     nominal = rig.rotation
     actual = _tilt(scenery, pose) @ pitched(noise[0]) @ rolled(noise[1]) @ nominal
     window = _window(view, rig, pose.yaw, width)
-    cast = _Cast(scenery, pose, rig.height, window)
+    cast = _Cast(scenery, pose, rig.height, window, traffic(rng, pose, scenery.hand))
     day = _day(rng, scenery.sun[1], cast.foot)
     focal = width / 2 / math.tan(rig.fov / 2)
     middle = ((width - 1) / 2, (height - 1) / 2)

@@ -22,7 +22,7 @@ def ground_palette(rng: np.random.Generator) -> tuple[Array, Array]:
     base[k.KERB] = np.clip(base[k.PAVEMENT] + rng.normal(10, 25), 40, 230)
     base[k.MARK] = _tinted(rng, 185, 245, 4)
     base[k.YELLOW] = [rng.uniform(170, 230), rng.uniform(140, 190), rng.uniform(20, 90)]
-    base[k.YARD] = _tinted(rng, 80, 180, 18)
+    base[k.YARD] = np.array([1.06, 1.0, 0.93]) * _tinted(rng, 80, 175, 7)
     base[k.SOIL] = np.array([1.1, 0.95, 0.75]) * rng.uniform(70, 140)
     base[k.PATCH] = np.clip(base[k.ASPHALT] + rng.choice([-1, 1]) * rng.uniform(8, 28), 20, 220)
     base[k.COVER] = _tinted(rng, 35, 85, 4)

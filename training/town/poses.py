@@ -14,7 +14,7 @@ from training.town.world import World
 MARGIN = 70.0
 KINDS = ("street", "junction", "turn", "car_park", "wrong_lane", "yaw_offset")
 CHANCES = (0.75, 0.06, 0.05, 0.04, 0.05, 0.05)
-MAX_ATTEMPTS = 4000
+MAX_ATTEMPTS = 3000
 
 
 @dataclass(frozen=True)
@@ -96,23 +96,32 @@ class PoseSampler:
             ValueError: where the town has no room for that many at that distance.
         """
         rng = stream(seed, "poses", name)
+        off = int(round(count * (1 - CHANCES[0])))
+        wanted = rng.permutation(np.arange(count) < off)
         out: list[CameraPose] = []
-        for _ in range(MAX_ATTEMPTS + 20 * count):
-            if len(out) == count:
-                return out
-            kind = str(rng.choice(KINDS, p=CHANCES))
+        for off_road in wanted:
+            pose = self._one(rng, bool(off_road), out, min_distance)
+            if pose is None:
+                raise ValueError(
+                    f"town {seed} has room for {len(out)} of {count} poses {min_distance} m apart"
+                )
+            out.append(pose)
+        return out
+
+    def _one(
+        self, rng: np.random.Generator, off_road: bool, taken: list[CameraPose], gap: float
+    ) -> CameraPose | None:
+        """Draw one pose on or off the plain road, ``gap`` metres from those ``taken``."""
+        others = np.array([(p.x, p.y) for p in taken]).reshape(-1, 2)
+        chances = np.array(CHANCES[1:]) / sum(CHANCES[1:])
+        kind = "street"
+        for attempt in range(MAX_ATTEMPTS):
+            if off_road and attempt % 10 == 0:  # a kind for which there is no room gives way to another
+                kind = str(rng.choice(KINDS[1:], p=chances))
             pose = self._draw(rng, kind)
-            for _ in range(8):  # keep the shares of the kinds: try the same kind again
-                if pose is not None and self._clear(pose):
-                    break
-                pose = self._draw(rng, kind)
             if pose is None or not self._clear(pose):
                 continue
-            if min_distance > 0 and out:
-                gap = np.hypot([p.x - pose.x for p in out], [p.y - pose.y for p in out])
-                if gap.min() < min_distance:
-                    continue
-            out.append(pose)
-        if len(out) == count:
-            return out
-        raise ValueError(f"town {seed} has room for {len(out)} of {count} poses {min_distance} m apart")
+            if gap > 0 and len(others) and np.hypot(*(others - (pose.x, pose.y)).T).min() < gap:
+                continue
+            return pose
+        return None

@@ -37,6 +37,7 @@ class Scenery:
         styles: float32 (n, 8): R, G, B, then four numbers of the surface's own and a salt.
         height: the ground's height, float32 lattice.
         half: metres from the middle to the edge of ``ground``.
+        hand: +1 where traffic keeps right, -1 where it keeps left.
     """
 
     ground: tuple[NDArray[np.uint8], ...]
@@ -51,6 +52,7 @@ class Scenery:
     styles: NDArray[np.float32]
     height: NDArray[np.float32]
     half: float
+    hand: float
 
 
 def elevation(world_height: Array, half: float, xy: Array) -> Array:
@@ -245,4 +247,5 @@ def make_scenery(seed: int, world: World) -> Scenery:
         np.concatenate(t.boxes).astype(np.float32), np.concatenate(t.box_kind).astype(np.int32),
         table.astype(np.float32), style.astype(np.int32),
         np.concatenate(t.styles).astype(np.float32), world.height.astype(np.float32), world.half_side,
+        world.hand,
     )
