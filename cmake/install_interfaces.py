@@ -11,7 +11,6 @@ checkout from anywhere; the package's ``__init__`` merges the two.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -95,7 +94,7 @@ def main() -> None:
             f"interfaces: {prefix} has no rosidl generators: pip install -r requirements/ros.txt"
         )
     packages = Path(sysconfig.get_path("purelib"))
-    if importlib.util.find_spec("tf2_msgs") is None:
+    if not (packages / "tf2_msgs").is_dir():
         generate(ROOT / "cmake" / "tf2_msgs", prefix)
     generate(ROOT, prefix, "-DINTERFACES_ONLY=ON")
     # The generated empty __init__ would hide the checkout from anyone outside it.
