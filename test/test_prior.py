@@ -95,8 +95,9 @@ def test_the_antenna_is_not_the_vehicle() -> None:
     prior = estimator(heading_source="imu_enu")
     prior.set_antenna(-1.5, 0.4)
     drive.play(prior, 6.0, imu=True)
-    for seconds in (5.0, 5.5, 6.3):
-        assert drive.error(prior.at(at_second(seconds)), seconds) < 0.15
+    drive.play(prior, 8.0, since=6.0, fix_period=None, imu=True)
+    for seconds in (5.0, 5.5, 6.0, 7.0, 8.0):
+        assert drive.error(prior.at(at_second(seconds)), seconds) < 0.02
     vague = estimator(heading_source="unknown", antenna=(-1.5, 0.4))
     drive.play(vague, 6.0, odometry=False)
     still = vague.at(at_second(6.0))
@@ -148,12 +149,37 @@ def test_aligned_odometry_is_unknown_until_the_vehicle_has_moved() -> None:
     told = prior.at(at_second(10.0))
     assert isinstance(told, Prior) and told.yaw is None
     crawling, prior = Drive(speed=1.0, weave=0.0), estimator()
-    crawling.play(prior, 30.0, covariance=36.0)
-    told = prior.at(at_second(30.0))
+    crawling.play(prior, 60.0, covariance=0.01)
+    told = prior.at(at_second(60.0))
     assert isinstance(told, Prior) and told.yaw is None, "below min_speed"
     moving, prior = Drive(), estimator()
     moving.play(prior, 10.0, covariance=36.0)
     assert moving.yaw_error(prior.at(at_second(10.0)), 10.0) < 0.02
+
+
+def test_odometry_that_lags_behind_the_fixes_is_aligned_all_the_same() -> None:
+    drive, prior = Drive(), estimator()
+    for index in range(1500):
+        seconds = index * 0.02
+        if index % 50 == 0:
+            prior.add_fix(at_second(seconds), drive.fix(seconds), np.eye(2))
+        late = seconds - 0.7
+        if late > 0:
+            prior.add_odometry(at_second(late), *drive.odometry(late))
+    assert drive.yaw_error(prior.at(at_second(29.0)), 29.0) < 0.01
+
+
+def test_a_heading_too_vague_is_not_told() -> None:
+    prior = estimator(heading_source="imu_enu", max_yaw_std=0.3)
+    prior.add_fix(at_second(0.0), (0.0, 0.0), np.eye(2))
+    for second, variance in ((0.0, 0.08), (1.0, 0.2), (2.0, math.inf)):
+        prior.add_imu(at_second(second), 1.0, variance)
+    known = [prior.at(at_second(second)) for second in (0.0, 1.0, 2.0)]
+    assert [prior.yaw is not None for prior in known if isinstance(prior, Prior)] == [
+        True,
+        False,
+        True,
+    ], "an infinite variance is none given: the default"
 
 
 def test_course_says_nothing_when_slow_and_sees_reversing() -> None:

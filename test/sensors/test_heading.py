@@ -85,6 +85,20 @@ def test_the_zero_fades_when_it_is_not_renewed_and_needs_a_way() -> None:
     assert aligner.zero(3600 * SECOND) is None
 
 
+def test_only_the_last_stretch_counts_because_odometry_drifts() -> None:
+    aligner, drift, position, track = OdometryAligner(CONFIG), 0.002, 0j, 0j
+    for index in range(200):
+        exact = (0.01, 0.0, 0.01)
+        aligner.add(Fix(index * SECOND, position, exact), track, 8.0 * index)
+        position += 8.0
+        track += cmath.rect(8.0, drift * index)
+    found = aligner.zero(199 * SECOND)
+    assert found is not None
+    off = found[0] + drift * 199
+    assert abs(off) < drift * 200 / 8 / 2 * 1.2
+    assert found[1] > 0.003**2 * 20 / 3, "its own drift within the window is reckoned with"
+
+
 def test_a_track_of_another_scale_is_not_aligned() -> None:
     aligner = OdometryAligner(CONFIG)
     for index in range(12):
