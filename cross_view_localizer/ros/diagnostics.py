@@ -173,7 +173,7 @@ class DiagnosticsPublisher:
         status, notes = self._node.status, self._node.status.notes()
         section = Section("prior", "ok")
         for topic in ("camera_info", "fix", "odom", "imu", "initialpose", "tf_static"):
-            if status.topic(topic)[0]:
+            if status.topic(topic).messages:
                 self._traffic(section, topic)
         for name, number in sorted(session.prior.counters.items()):
             section.add(name, number)
@@ -184,7 +184,7 @@ class DiagnosticsPublisher:
             if subject in notes:
                 section.add(f"last word on {subject}", notes[subject])
         limit = session.parameters.max_prior_age
-        if not status.topic("initialpose")[0] and status.silence("fix") > limit:
+        if not status.topic("initialpose").messages and status.silence("fix") > limit:
             silence, topic = status.silence("fix"), self._node.resolve_topic_name("fix")
             candidates = self._candidates(("sensor_msgs/msg/NavSatFix",))
             section.find(2, f"no fix for {silence:.0f} s on {topic}; {candidates}")
@@ -197,17 +197,19 @@ class DiagnosticsPublisher:
         return section
 
     def _traffic(self, section: Section, topic: str) -> None:
-        count, rate, age, _ = self._node.status.topic(topic)
-        section.add(f"{topic} messages", count)
-        section.add(f"{topic} rate Hz", rate)
-        if age is not None:
-            section.add(f"{topic} age s", age)
+        figures = self._node.status.topic(topic)
+        section.add(f"{topic} messages", figures.messages)
+        section.add(f"{topic} rate Hz", figures.rate)
+        if figures.age is not None:
+            section.add(f"{topic} age s", figures.age)
+            section.add(f"{topic} stamp", f"{figures.stamp // 10**9}.{figures.stamp % 10**9:09d}")
 
     def _offset(self, section: Section, key: str, topic: str) -> None:
         """Report stamps that are far from the clock."""
-        count, _, _, offset = self._node.status.topic(key)
-        if not count:
+        figures = self._node.status.topic(key)
+        if not figures.messages:
             return
+        offset = figures.offset
         section.add(f"{key} stamp minus clock s", offset)
         if abs(offset) > _OFFSET_WARNING:
             side = "ahead of" if offset > 0 else "behind"

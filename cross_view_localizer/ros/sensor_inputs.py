@@ -113,7 +113,7 @@ class SensorInputs:
     def _arrived(self, topic: str, message: Any) -> tuple[int, int | None]:
         """Return the stamp and the clock (None while it stands at zero), nanoseconds."""
         stamp, now = stamp_of(message.header), self._node.get_clock().now().nanoseconds
-        self._reporter.status.arrived(topic, (stamp - now) * 1e-9 if now else 0.0)
+        self._reporter.status.arrived(topic, stamp, (stamp - now) * 1e-9 if now else 0.0)
         return stamp, now or None
 
     def _after_sample(self) -> None:
@@ -210,7 +210,7 @@ class SensorInputs:
                 "set the fixed frame of RViz"
             )
         pose = conversions.planar_pose(message.pose)
-        if abs(self._reporter.status.topic("image")[3]) > _OTHER_TIME:
+        if abs(self._reporter.status.topic("image").offset) > _OTHER_TIME:
             stamp = 0  # a replayed bag without sim time: the newest sample's stamp is meant
         self._prior.set_initial_pose(stamp, pose.x, pose.y, pose.yaw, pose.covariance, now=now)
         self._reporter.info(

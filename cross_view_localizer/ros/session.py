@@ -168,7 +168,7 @@ class Session:
     def _take_image(self, message: Any, entered: float) -> None:
         stamp, now = stamp_of(message.header), self._node.get_clock().now().nanoseconds
         offset = (stamp - now) * 1e-9 if now else 0.0
-        self._status.arrived("image", offset)
+        self._status.arrived("image", stamp, offset)
         verdict = self._gate.admit("image", stamp, now or None)
         problem = None
         if verdict is Verdict.FUTURE:

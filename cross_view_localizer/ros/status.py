@@ -6,8 +6,19 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 WINDOW = 5.0  # seconds that a rate is averaged over
+
+
+class TopicFigures(NamedTuple):
+    """Of one topic: messages, Hz, seconds since the last, its stamp (ns), seconds it was ahead."""
+
+    messages: int
+    rate: float
+    age: float | None
+    stamp: int
+    offset: float
 
 
 class Traffic:
@@ -15,13 +26,14 @@ class Traffic:
 
     def __init__(self) -> None:
         self.count = 0
-        self.offset = 0.0  # seconds that the last stamp was ahead of the clock
+        self.stamp = 0  # the last one, nanoseconds
+        self.offset = 0.0  # seconds that it was ahead of the clock
         self._arrivals: deque[float] = deque()
 
-    def add(self, now: float, offset: float) -> None:
+    def add(self, now: float, stamp: int, offset: float) -> None:
         """Note an arrival at ``now``, seconds of any steady clock."""
         self.count += 1
-        self.offset = offset
+        self.stamp, self.offset = stamp, offset
         self._arrivals.append(now)
         while now - self._arrivals[0] > WINDOW:
             self._arrivals.popleft()
@@ -50,10 +62,10 @@ class Status:
         self._notes: dict[str, str] = {}
         self._milliseconds: dict[str, deque[float]] = {}
 
-    def arrived(self, topic: str, offset: float = 0.0) -> None:
+    def arrived(self, topic: str, stamp: int = 0, offset: float = 0.0) -> None:
         """Note a message on ``topic`` whose stamp was ``offset`` seconds ahead of the clock."""
         with self._lock:
-            self._traffic.setdefault(topic, Traffic()).add(self._clock(), offset)
+            self._traffic.setdefault(topic, Traffic()).add(self._clock(), stamp, offset)
 
     def count(self, what: str, by: int = 1) -> None:
         """Add to a counter."""
@@ -97,11 +109,13 @@ class Status:
                 for stage, values in self._milliseconds.items()
             }
 
-    def topic(self, topic: str) -> tuple[int, float, float | None, float]:
-        """Return (count, rate in Hz, age in seconds or None, stamp offset in seconds)."""
+    def topic(self, topic: str) -> TopicFigures:
+        """Return what is known of a topic now."""
         with self._lock:
             traffic, now = self._traffic.get(topic, Traffic()), self._clock()
-            return traffic.count, traffic.rate(now), traffic.age(now), traffic.offset
+            return TopicFigures(
+                traffic.count, traffic.rate(now), traffic.age(now), traffic.stamp, traffic.offset
+            )
 
     def silence(self, topic: str) -> float:
         """Return seconds since the last message on ``topic``, or since the start."""

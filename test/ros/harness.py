@@ -44,6 +44,7 @@ from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "/cross_view_localizer"
 SECOND = 1_000_000_000
+EARLY = 1_600_000_000 * SECOND
 DEADLINE = 30.0
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
@@ -82,7 +83,7 @@ class NodeProcess:
     """``python -m cross_view_localizer.ros`` with parameters; its output is in ``log``."""
 
     def __init__(self, folder: Path, **parameters: Any) -> None:
-        defaults = {"weights": "none", "model": "correlation", "diagnostics_period": 0.2}
+        defaults = {"weights": "none", "model": "correlation", "diagnostics_period": 0.1}
         file = folder / "parameters.yaml"
         values = {"cross_view_localizer": {"ros__parameters": {**defaults, **parameters}}}
         file.write_text(yaml.safe_dump(values))
@@ -168,11 +169,16 @@ class Peer:
 
     def with_stamp(self, topic: str, stamp: int, deadline: float = DEADLINE) -> Any:
         """Wait for the message of this stamp."""
-        return wait_for(
-            f"{topic} at {stamp}",
-            lambda: next((m for m in list(self.heard[topic]) if stamp_of(m) == stamp), None),
-            deadline,
-        )
+
+        def found() -> Any:
+            return next((m for m in list(self.heard[topic]) if stamp_of(m) == stamp), None)
+
+        try:
+            return wait_for(f"{topic} at {stamp}", found, deadline)
+        except BaseException:
+            for estimate in self.heard[f"{NODE}/estimate"][-3:]:
+                print(stamp_of(estimate), estimate.status, estimate.reason, estimate.detail)
+            raise
 
     def diagnostic(self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE) -> Any:
         """Wait for a new DiagnosticStatus of this name that is as wished."""
@@ -222,6 +228,7 @@ class Peer:
         assert self.change(DEACTIVATE) and self.change(CLEANUP)
         assert self.set(**values) == []
         assert self.change(CONFIGURE) and self.change(ACTIVATE)
+        self.connect(imu=values.get("heading_source") == "imu_enu")
 
     # -- sensors ----------------------------------------------------------------------------------
 
@@ -233,6 +240,38 @@ class Peer:
         made = self._publishers[topic]
         wait_for(f"a subscriber of {topic}", lambda: made.get_subscription_count() > 0)
         return made
+
+    def connect(self, imu: bool = False) -> None:
+        """Send empty samples until the node says that it hears each sensor.
+
+        A best-effort message right after discovery may find that the other side has not discovered
+        us yet.
+        """
+        empty = EARLY  # long before any test's stamps
+        topics = ["fix", "odom", "camera_info"] + ["imu"] * imu
+
+        def heard(status: Any) -> bool:
+            fix = NavSatFix(header=header(empty, "gps"))
+            fix.status.status = fix.status.STATUS_NO_FIX
+            self.publish("/fix", fix)
+            self.send_odometry(empty, (0.0, 0.0, 0.0))
+            self.publish("/camera_info", info_message(empty, 320, 240))
+            if imu:
+                self.send_imu(empty, 0.0)
+            values = {pair.key: pair.value for pair in status.values}
+            return all(int(values.get(f"{topic} messages", "0")) > 0 for topic in topics)
+
+        self.diagnostic("prior", heard)
+
+    def arrived(self, stamp: int, *topics: str) -> None:
+        """Wait until the node has the sample of this stamp: DDS keeps no order between topics."""
+        expected = f"{stamp // SECOND}.{stamp % SECOND:09d}"
+
+        def there(status: Any) -> bool:
+            values = {pair.key: pair.value for pair in status.values}
+            return all(values.get(f"{topic} stamp") == expected for topic in topics)
+
+        self.diagnostic("prior", there)
 
     def drop_publisher(self, topic: str) -> None:
         self.node.destroy_publisher(self._publishers.pop(topic))
@@ -286,6 +325,7 @@ class Peer:
         """A frame at ``pose`` with a heading and a fix that is off by ``offset``."""
         self.send_fix(stamp, (pose[0] + offset[0], pose[1] + offset[1], pose[2]))
         self.send_imu(stamp, pose[2])
+        self.arrived(stamp, "fix", "imu")
         self.send_image(stamp, world.render(pose))
 
 

@@ -32,7 +32,7 @@ def peer(map_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         made.send_vehicle()
         made.listen_to_results()
         made.listen_to_pictures()
-        made.diagnostic("image", lambda status: True)
+        made.connect(imu=True)
         yield made
 
 
@@ -211,6 +211,7 @@ def drive(peer: Peer, first: int, turn: float) -> tuple[float, float, float]:
         peer.send_odometry(stamp, local)
         if k % 5 == 0:
             peer.send_fix(stamp, (x - 10.0, y - 12.0, heading), std=1.0)
+    peer.arrived(first + 8 * SECOND, "odom", "fix")
     final = (40 * math.cos(heading) - 10.0, 40 * math.sin(heading) - 12.0, heading)
     peer.send_image(first + 8 * SECOND, world.render(final))
     pose = peer.with_stamp(f"{NODE}/pose", first + 8 * SECOND)
