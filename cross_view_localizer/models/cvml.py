@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cross_view_localizer.models.contract import (
     CrossViewModel,
@@ -121,7 +121,7 @@ class CVML(CrossViewModel):
 
     def encode_aerial(self, image: Tensor) -> AerialEncoding:
         """Encode (B, 3, aerial_size, aerial_size) float RGB 0 … 255."""
-        features = self.aerial_trunk(self.preprocess(image))
+        features = self.aerial_trunk(self._input(image))
         descriptors = unit_length(self.aerial_safa(split_cells(features[-1], self.cells)))
         descriptors = descriptors.view(image.shape[0], self.cells, self.cells, -1)
         first, skips = self.decoder.prepare(descriptors, features[: self.skips][::-1])
@@ -129,8 +129,23 @@ class CVML(CrossViewModel):
 
     def encode_ground(self, ground: GroundInput) -> Tensor:
         """Return (B, D · C) float32 descriptors of unit length; only ``ground.image`` is used."""
-        feature = pool_same(self.ground_trunk(self.preprocess(ground.image))[-1])
+        feature = pool_same(self.ground_trunk(self._input(ground.image))[-1])
         return unit_length(self.ground_safa(feature.flatten(2).transpose(1, 2)))
+
+    def prepare_inference(self, dtype: torch.dtype = torch.bfloat16) -> CVML:
+        """Keep the convolutions' weights channels-last and in `dtype`; returns self.
+
+        For inference in half precision, with or without autocast: nothing is left to convert in the
+        call. Descriptors, cosine similarities and log mass stay float32. Not for training.
+        """
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                module.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def _input(self, image: Tensor) -> Tensor:
+        weight = next(self.ground_trunk.convolutions()).weight
+        return self.preprocess(image).to(weight.dtype)
 
     def matching_map(self, aerial: AerialEncoding, ground: Tensor) -> Tensor:
         """Return (B, N, N) float32 cosine similarities: M of the paper."""

@@ -45,6 +45,11 @@ class FirstUp(nn.Module):
         only_ground = not ("M" in fusion or "S" in fusion)
         self.ground = UpConv(descriptor, width, bias=only_ground) if "G" in fusion else None
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are kept in; the inputs are float32."""
+        return next(self.parameters()).dtype
+
     def kernel(self) -> Kernel:
         """Return the weights as one kernel over M, S and G."""
         inputs = [part for part in (self.matching, self.aerial, self.ground) if part is not None]
@@ -60,11 +65,12 @@ class FirstUp(nn.Module):
         """
         total = aerial
         if self.matching is not None:
-            part = self.matching(matching.unsqueeze(1))
+            part = self.matching(matching.unsqueeze(1).to(self.dtype))
             total = part if total is None else total + part
         if self.ground is not None:
             batch, side, _ = matching.shape
-            part = self.ground(ground[:, :, None, None].expand(-1, -1, side, side))
+            spread = ground[:, :, None, None].expand(-1, -1, side, side)
+            part = self.ground(spread.to(self.dtype))
             total = part if total is None else total + part
         assert total is not None
         return torch.relu(total)
@@ -165,7 +171,7 @@ class Decoder(nn.Module):
         """
         first = None
         if self.first.aerial is not None:
-            first = self.first.aerial(descriptors.permute(0, 3, 1, 2))
+            first = self.first.aerial(descriptors.permute(0, 3, 1, 2).to(self.first.dtype))
         stages = self._stages()[len(self.stages) - len(skips) :]
         parts = skips[:-2] + [self.window.cut(skips[-2], 2), self.window.cut(skips[-1], 1)]
         return first, [stage.summand(part) for stage, part in zip(stages, parts, strict=True)]

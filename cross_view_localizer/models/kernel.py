@@ -27,6 +27,13 @@ class Kernel(NamedTuple):
         """The axis of the parts that holds input channels."""
         return 0 if self.transposed else 1
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole kernel."""
+        sizes = list(self.parts[0].shape)
+        sizes[self.input_axis] = sum(part.shape[self.input_axis] for part in self.parts)
+        return tuple(sizes)
+
     def joined(self) -> Tensor:
         """Return the whole kernel in float32, input channels concatenated."""
         return torch.cat([part.detach().float() for part in self.parts], self.input_axis)

@@ -26,6 +26,14 @@ class Variable(NamedTuple):
     name: str
     value: Kernel | Tensor
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in TensorFlow's layout."""
+        if isinstance(self.value, Kernel):
+            first, second, height, width = self.value.shape
+            return height, width, second, first
+        return tuple(self.value.shape)
+
     def to_tensorflow(self) -> NDArray[np.float32]:
         """Return our value in TensorFlow's layout."""
         if isinstance(
@@ -94,7 +102,7 @@ def export_arrays(model: CVML) -> dict[str, NDArray[np.float32]]:
 
 def shapes(model: CVML) -> dict[str, tuple[int, ...]]:
     """Return each variable's shape in TensorFlow's layout."""
-    return {name: array.shape for name, array in export_arrays(model).items()}
+    return {variable.name: variable.shape for variable in variables(model)}
 
 
 def load_arrays(model: CVML, arrays: Mapping[str, NDArray[np.float32]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -59,15 +60,16 @@ def to_numpy(x: torch.Tensor) -> NDArray[Any]:
     return x.detach()[0].permute(1, 2, 0).numpy()
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("size", [(6, 8), (5, 7), (7, 4), (1, 3)])
-def test_pool_is_same_padded(size: tuple[int, int]) -> None:
+def test_pool_is_same_padded(size: tuple[int, int], training: bool) -> None:
     x = picture(*size, 2)
     rows, columns = (numpy_same_padding(n, 2, 2) for n in size)
     padded = np.pad(x, (rows, columns, (0, 0)), constant_values=-np.inf)
     shape = (padded.shape[0] // 2, 2, padded.shape[1] // 2, 2, 2)
-    np.testing.assert_allclose(
-        to_numpy(pool_same(to_torch(x))), padded.reshape(shape).max((1, 3)), 1e-6
-    )
+    with torch.set_grad_enabled(training):
+        result = to_numpy(pool_same(to_torch(x)))
+    np.testing.assert_allclose(result, padded.reshape(shape).max((1, 3)), 1e-6)
 
 
 def test_pool_sizes_of_robotcar() -> None:
@@ -210,6 +212,21 @@ def test_an_aerial_encoding_serves_many_ground_pictures() -> None:
             query = model.encode_ground(ground._replace(image=ground.image[1:2]))
             single = model.match(kept, query).log_mass
             torch.testing.assert_close(single, together[1:2], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("autocast", [True, False])
+def test_half_precision_stays_near_and_gives_float32(autocast: bool) -> None:
+    exact = CVML(**{**SMALL, "width": 1 / 4}).eval()
+    half = copy.deepcopy(exact).prepare_inference(torch.bfloat16)
+    aerial, ground = pair(exact)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        scores, matching = half.match_with_bottleneck(aerial, ground)
+    with torch.inference_mode():
+        expected, expected_matching = exact.match_with_bottleneck(aerial, ground)
+    assert scores.log_mass.dtype == matching.dtype == torch.float32
+    assert (matching - expected_matching).abs().max() < 0.01
+    difference = (scores.log_mass - expected.log_mass).std() / expected.log_mass.std()
+    assert 0 < difference < 0.05
 
 
 def test_heatmap_of_a_part_of_the_picture() -> None:

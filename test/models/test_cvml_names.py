@@ -20,6 +20,7 @@ def test_what_is_exported_can_be_loaded() -> None:
     source, target = small(), small()
     arrays = tensorflow_names.export_arrays(source)
     tensorflow_names.load_arrays(target, {f"{name}:0": value for name, value in arrays.items()})
+    assert {name: value.shape for name, value in arrays.items()} == tensorflow_names.shapes(source)
     for name, value in target.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
 
