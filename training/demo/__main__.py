@@ -111,7 +111,7 @@ def run(out: Path, settings: DriveSettings, weights: str | None, console: Consol
         draw(folder, drive, frames, bar)
         (folder / "results.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
         with (folder / "table.txt").open("w") as file:
-            tell(Console(file=file, width=120), report, chain, settings)
+            tell(Console(file=file, width=100), report, chain, settings)
     tell(console, report, chain, settings)
     console.print(
         f"{time.monotonic() - began:.0f} s in all. Look at {out}/track.png, frames.png, drive.mp4"

@@ -87,6 +87,7 @@ def run_chain(
     image_topic: str,
     progress: Callable[[str, float | None, str], None],
     wait_for: tuple[str, ...] = (),
+    rate: float = 1.0,
 ) -> ChainReport:
     """Start ``node``, play ``bag`` to it, record its topics into the new bag ``recorded``.
 
@@ -109,7 +110,7 @@ def run_chain(
     with open_bag(bag) as source, node, _recording(recorder):
         progress("starting the node", None, "")
         _wait_for_node(node, recorder)
-        options = PlayOptions(wait_for=(image_topic, *wait_for), wait_timeout=20.0)
+        options = PlayOptions(rate, wait_for=(image_topic, *wait_for), wait_timeout=20.0)
         total = next(c.msgcount for c in source.connections if c.topic == image_topic)
 
         def on_message(topic: str, raw: bytes) -> None:

@@ -32,13 +32,13 @@ def draw_track(path: Path, frames: Frames, world: SatelliteMap) -> None:
     gsd = max(*(high - low)) / 1000
     columns, rows = (int(v) for v in np.ceil((high - low) / gsd))
     grid = Grid(columns, rows, gsd, (float((low + high)[0] / 2), float((low + high)[1] / 2)))
-    figure = Figure(figsize=(10, 10 * rows / columns + 0.8), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(10, 9.4 * rows / columns + 0.6))
+    axes = figure.add_axes((0.08, 0.06, 0.9, 0.92))
     half = np.array(grid.extent) / 2
     x, y = grid.center
     extent = (x - half[0], x + half[0], y - half[1], y + half[1])
     axes.imshow(world.patch(grid).image, extent=extent, alpha=0.75)
-    axes.plot(*truth.T, color="white", linewidth=3.5, label="truth", zorder=2)
+    axes.plot(*truth.T, color="white", linewidth=2, label="truth", zorder=2)
     prior = frames.camera(frames.prior)
     axes.plot(*prior.T, ".", color="#4682ff", markersize=5, label="prior (GNSS, odometry)")
     found = frames.camera(frames.pose)

@@ -13,6 +13,7 @@ from training.demo.results import Floats, Frames
 from training.metrics import (
     ellipse_coverage,
     error_summary,
+    heading_errors,
     longitudinal_lateral,
     nees,
     spearman,
@@ -23,7 +24,7 @@ ENOUGH = 0.9  # share of the frames that must be answered or refused with a reas
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Errors of one source over its frames: metres at the camera; covariance at ``base_link``."""
+    """Errors of one source over its frames, at the camera; its covariance, at ``base_link``."""
 
     frames: int
     median: float
@@ -33,6 +34,7 @@ class Accuracy:
     within_3m: float
     along: float
     across: float
+    heading: float
     nees: float
     coverage: float
     rank: float
@@ -60,6 +62,7 @@ def accuracy(
         within_3m=summary["recall_3m"],
         along=float(np.median(np.abs(along))),
         across=float(np.median(np.abs(across))),
+        heading=float(np.median(np.abs(heading_errors(pose[:, 2], truth[:, 2])))),
         nees=float(nees(difference, covariance).mean()),
         coverage=ellipse_coverage(difference, covariance),
         rank=spearman(sigma, errors),
@@ -138,31 +141,41 @@ def make_report(frames: Frames, trained: bool) -> Report:
     )
 
 
+_METRES, _SHARE, _PLAIN = "{:.2f}", "{:.0%}", "{:.2f}"
+_ROWS: tuple[tuple[str, str, str], ...] = (
+    ("frames", "frames", "{}"),
+    ("median, m", "median", _METRES),
+    ("mean, m", "mean", _METRES),
+    ("95 %, m", "p95", _METRES),
+    ("below 1 m", "within_1m", _SHARE),
+    ("below 3 m", "within_3m", _SHARE),
+    ("median |along|, m", "along", _METRES),
+    ("median |across|, m", "across", _METRES),
+    ("median |heading|, °", "heading", _METRES),
+    ("NEES per degree of freedom", "nees", _PLAIN),
+    ("truth inside the 90 % ellipse", "coverage", _SHARE),
+    ("rank correlation of σ and error", "rank", _PLAIN),
+)
+NOTE = (
+    "One drive with one course of GNSS error: the ratio of prior and localizer measures nothing. "
+    "NEES is 1 where the covariance is right."
+)
+
+
 def accuracy_table(report: Report) -> Table:
     """Return the table of errors."""
-    table = Table(title=f"Error at the camera, m ({report.model})", title_justify="left")
-    table.add_column("", justify="left")
-    heads = ("frames", "median", "mean", "95 %", "< 1 m", "< 3 m", "along", "across")
-    for head in (*heads, "NEES", "in 90 %", "σ ranks"):
-        table.add_column(head, justify="right")
-    rows = {
-        "prior (GNSS and odometry)": report.prior,
+    table = Table(title=f"Error at the camera ({report.model})", title_justify="left", caption=NOTE)
+    table.add_column("")
+    columns = {
+        "prior (GNSS, odometry)": report.prior,
         "localizer": report.answered,
-        "localizer, refused ones too": report.raw,
+        "localizer, refused too": report.raw,
     }
-    for name, row in rows.items():
-        if row is not None:
-            metres = [f"{v:.2f}" for v in (row.median, row.mean, row.p95)]
-            shares = [f"{v:.0%}" for v in (row.within_1m, row.within_3m)]
-            sides = [f"{v:.2f}" for v in (row.along, row.across)]
-            trust = [f"{row.nees:.2f}", f"{row.coverage:.0%}", f"{row.rank:.2f}"]
-            table.add_row(name, str(row.frames), *metres, *shares, *sides, *trust)
-    table.caption = (
-        "along, across: median |error| in and across the driving direction. NEES per degree of "
-        "freedom, 1 where the covariance is right; in 90 %: truths inside the 90 % ellipse; "
-        "σ ranks: rank correlation of σ and error. One drive with one course of GNSS error: "
-        "the ratio of the two medians is no measure of accuracy."
-    )
+    for name in columns:
+        table.add_column(name, justify="right")
+    for title, name, form in _ROWS:
+        cells = [form.format(getattr(c, name)) if c else "" for c in columns.values()]
+        table.add_row(title, *cells)
     return table
 
 

@@ -91,7 +91,7 @@ class SceneMaker:
         if frames.has_pose[index]:
             color = ANSWER if frames.ok[index] else REFUSED
             _ellipse(picture, grid, frames.pose[index], frames.covariance[index], color)
-            _dot(picture, grid, frames.pose[index], color)
+            mark(picture, grid, frames.pose[index], color)
         _scale_bar(picture, grid)
         return picture
 
@@ -151,7 +151,8 @@ def _pose(picture: RGB, grid: Grid, pose: Floats, color: tuple[int, int, int]) -
     cv2.polylines(picture, [corners], True, (0, 0, 0), 1, cv2.LINE_AA, _SHIFT)
 
 
-def _dot(picture: RGB, grid: Grid, pose: Floats, color: tuple[int, int, int]) -> None:
+def mark(picture: RGB, grid: Grid, pose: Floats, color: tuple[int, int, int]) -> None:
+    """Draw a dot at (x, y)."""
     centre = tuple(int(v) for v in _points(grid, pose[:2]))
     cv2.circle(picture, centre, 4 << _SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
     cv2.circle(picture, centre, 4 << _SHIFT, (0, 0, 0), 1, cv2.LINE_AA, _SHIFT)
