@@ -101,7 +101,10 @@ class BrownLens:
                     [d * rest[..., 0] - b * rest[..., 1], a * rest[..., 1] - c * rest[..., 0]],
                     axis=-1,
                 )
-                point = point - step / (a * d - b * c)[..., None]
+                step /= (a * d - b * c)[..., None]
+                point = point - step
+                if not (np.abs(step) > 1e-12).any():
+                    break
             found = np.abs(self._bend(point)[0] - plane).max(axis=-1) < 1e-9
             found &= np.hypot(point[..., 0], point[..., 1]) <= self._radius[-1]
         point = np.where(found[..., None], point, np.nan)

@@ -25,7 +25,7 @@ from cross_view_localizer.bands import Bands, MapError
 logger = logging.getLogger(__name__)
 
 # GDAL's block cache is 5 % of the machine's memory by default; this caps it for the process.
-GDAL_CACHE_BYTES = 64 << 20
+GDAL_CACHE_BYTES = 48 << 20
 # Source pixels decoded at once while a large window is being reduced.
 STRIP_PIXELS = 4 << 20
 # Formats without random access: every window decodes the picture from its top.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ class SatelliteMap:
             for left in range(0, grid.width, BLOCK):
                 rows = slice(top, min(top + BLOCK, grid.height))
                 columns = slice(left, min(left + BLOCK, grid.width))
-                self._fill(grid, rows, columns, image, valid)
+                self._fill(grid, rows, columns, image[rows, columns], valid[rows, columns])
         return Patch(image, valid, grid)
 
     def close(self) -> None:
@@ -185,33 +186,36 @@ class SatelliteMap:
         valid: NDArray[np.bool_],
     ) -> None:
         """Make one block: project a coarse lattice, interpolate it to every pixel, look up."""
-        (v, by_row), (u, by_column) = _hats(rows), _hats(columns)
+        v, by_row = _hats(rows.start, rows.stop)
+        u, by_column = _hats(columns.start, columns.stop)
         uv = self._pixels(grid.pixel_to_map(np.stack(np.meshgrid(u, v), axis=-1)))
         low, high = uv.min(axis=(0, 1)), uv.max(axis=(0, 1))
         if (high <= 0).any() or (low >= (self._raster.width, self._raster.height)).any():
             return
-        window = self._windows.get(low, high, grid.gsd / self.gsd)
+        scale = grid.gsd / self.gsd
+        if (high - low > 4 * BLOCK * max(scale, 1.0)).any():
+            return  # reaches to where the CRS ends: no place of one scale, and no imagery
+        window = self._windows.get(low, high, scale)
         # From corner-based raster pixels to the window's own, centres at integers.
         uv = (uv - window.corner) / window.step - 0.5
-        s, t = ((by_row @ uv[..., k] @ by_column.T).astype(np.float32) for k in (0, 1))
-        found = cv2.remap(window.image, s, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        size = window.image.shape[:2]
-        inside = (uv >= 0).all() and (uv <= (size[1] - 1, size[0] - 1)).all()
-        if window.valid is None and inside:
-            image[rows, columns], valid[rows, columns] = found, True
+        s, t = (by_row @ uv[..., k].astype(np.float32) @ by_column.T for k in (0, 1))
+        # OpenCV writes into a contiguous destination of the right size, which saves a copy.
+        cv2.remap(window.image, s, t, cv2.INTER_LINEAR, image, cv2.BORDER_REPLICATE)
+        height, width = window.image.shape[:2]
+        if window.valid is None and (uv >= 0).all() and (uv <= (width - 1, height - 1)).all():
+            valid[:] = True
             return
-        mask = np.full(size, 255, np.uint8) if window.valid is None else window.valid
+        mask = np.full((height, width), 255, np.uint8) if window.valid is None else window.valid
         share = cv2.remap(mask, s, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        valid[rows, columns] = share >= 128
-        found[share < 128] = 0
-        image[rows, columns] = found
+        valid[:] = share >= 128
+        image[~valid] = 0
 
 
-def _hats(part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+@functools.lru_cache(maxsize=64)
+def _hats(start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Nodes spread over a range of pixels, and each pixel's linear weights on them."""
-    count = part.stop - part.start
-    if count == 1:
-        return np.array([float(part.start)]), np.ones((1, 1))
-    nodes = np.linspace(part.start, part.stop - 1, math.ceil(count / LATTICE) + 1)
-    distance = np.abs(np.arange(part.start, part.stop)[:, None] - nodes) / (nodes[1] - nodes[0])
-    return nodes, np.maximum(0.0, 1.0 - distance)
+    if stop - start == 1:
+        return np.array([float(start)]), np.ones((1, 1), dtype=np.float32)
+    nodes = np.linspace(start, stop - 1, math.ceil((stop - start) / LATTICE) + 1)
+    distance = np.abs(np.arange(start, stop)[:, None] - nodes) / (nodes[1] - nodes[0])
+    return nodes, np.maximum(0.0, 1.0 - distance).astype(np.float32)

@@ -15,7 +15,7 @@ from cross_view_localizer.raster import Raster, RasterWindow
 # Windows are read this much wider, in their own pixels, so that the next patches need no file.
 MARGIN = 128
 # Bytes of source windows that are kept.
-CACHE_BYTES = 64 << 20
+CACHE_BYTES = 32 << 20
 
 
 class SourceWindows:

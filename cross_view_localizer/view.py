@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import RigidTransform, rotation_from_euler
 from cross_view_localizer.models.contract import View
+from cross_view_localizer.resample import Warp, halved, halvings, resized, rolled
 
 # A panorama mounted within this of level, radians, is taken as level: no remapping.
 LEVEL = math.radians(0.1)
@@ -73,7 +73,7 @@ class ViewMaker:
         self._mounting = rotation_from_euler(0, 0, -self.azimuth) @ camera_in_base.rotation
         self.rotation: NDArray[np.float64] = self._mounting
         self.intrinsics: NDArray[np.float64] = np.eye(3)
-        self._maps: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._warp: Warp | None = None
         self._crop = (slice(None), slice(None))
         if view.ground == "panorama":
             self._prepare_panorama()
@@ -88,7 +88,7 @@ class ViewMaker:
         Args:
             image: of the camera's size.
             turn: for a panorama, yaw (counter-clockwise, radians) from the camera's azimuth to
-                where the middle column is to look; met to half a column of the finer picture.
+                where the middle column is to look; else 0.
 
         Raises:
             ValueError: a picture of another size or type; a turned pinhole view.
@@ -100,34 +100,30 @@ class ViewMaker:
             )
         if turn and self.view.ground != "panorama":
             raise ValueError(f"turn of {turn} rad: a pinhole view can't look elsewhere, expected 0")
-        picture = image[self._crop] if self._maps is None else self._remapped(image, self._maps)
-        if picture.shape[1] >= self._size[0]:
-            return _resized(_rolled(picture, turn), self._size)
-        return _rolled(_resized(picture, self._size), turn)
-
-    def _remapped(
-        self, image: NDArray[np.uint8], maps: tuple[NDArray[np.float32], NDArray[np.float32]]
-    ) -> NDArray[np.uint8]:
-        border = cv2.BORDER_WRAP if self.camera.matrix is None else cv2.BORDER_CONSTANT
-        found = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=border)
-        return np.asarray(found, dtype=np.uint8)
+        picture = image[self._crop] if self._warp is None else self._warp.fine(image)
+        if turn:
+            # Where it is still finer than the view, but no finer than worth it.
+            width, height = self._size
+            times = halvings(picture.shape[1], picture.shape[0], (2 * width, 2 * height))
+            picture = rolled(halved(picture, times), turn)
+        return resized(picture, self._size)
 
     def _prepare_pinhole(self) -> None:
         camera = self.camera
-        if not camera.distortion:
+        if camera.distortion:
+            crop = self._undistorted_crop()
+            target = crop.resized(*self._size)
+            self._warp = Warp(camera, target, np.eye(3), crop.width / self._size[0])
+        else:
             width, height = _fit(camera.width, camera.height, *self._size)
-            # The fast halvings of _resized need even sizes; the intrinsics account for what goes.
-            step = _halvings(width, height, self._size)
-            width, height = width // step * step, height // step * step
+            # Fast halvings need even sizes; the intrinsics account for what goes.
+            step = 1 << max(0, int(width / self._size[0]).bit_length() - 1)
+            width, height = max(1, width // step * step), max(1, height // step * step)
             left, top = (camera.width - width) // 2, (camera.height - height) // 2
             self._crop = (slice(top, top + height), slice(left, left + width))
-            crop = camera.cropped(left, top, width, height)
-        else:
-            crop = self._undistorted_crop()
-            self._set_maps(crop, np.eye(3))
-        matrix = crop.resized(*self._size).matrix
-        assert matrix is not None
-        self.intrinsics = matrix
+            target = camera.cropped(left, top, width, height).resized(*self._size)
+        assert target.matrix is not None
+        self.intrinsics = target.matrix
 
     def _undistorted_crop(self) -> Camera:
         """The largest central undistorted picture within the distorted size without empty rim."""
@@ -170,15 +166,14 @@ class ViewMaker:
         matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
         self.intrinsics, self.rotation = matrix, OPTICAL_TO_BODY
         turn = self._mounting.T @ OPTICAL_TO_BODY
-        # As fine as the source in the middle of the view, so that the last step averages.
+        # Source pixels per pixel in the middle of the view.
         here = self.camera.project(np.stack([turn @ (1 / focal, 0, 1), turn @ (0, 0, 1)]))
         if not np.isfinite(here).all():
             raise ValueError(
                 "the fisheye camera does not see level along its own azimuth: check its K"
             )
-        finer = max(1, round(float(np.linalg.norm(here[0] - here[1]))))
-        virtual = Camera("pinhole", width, height, matrix).resized(width * finer, height * finer)
-        self._set_maps(virtual, turn)
+        scale = float(np.linalg.norm(here[0] - here[1]))
+        self._warp = Warp(self.camera, Camera("pinhole", width, height, matrix), turn, scale)
 
     def _prepare_panorama(self) -> None:
         if self.camera.kind != "equirectangular":
@@ -190,16 +185,9 @@ class ViewMaker:
         if tilt <= LEVEL:
             return
         self.rotation = OPTICAL_TO_BODY
-        finer = max(1, round(self.camera.width / self._size[0]))
-        virtual = Camera("equirectangular", self._size[0] * finer, self._size[1] * finer)
-        self._set_maps(virtual, self._mounting.T @ OPTICAL_TO_BODY)
-
-    def _set_maps(self, virtual: Camera, turn: NDArray[np.float64]) -> None:
-        """Where the pixels of a virtual camera, turned by ``turn`` into this frame, are found."""
-        uv = np.stack(np.meshgrid(np.arange(virtual.width), np.arange(virtual.height)), axis=-1)
-        at = self.camera.project(virtual.ray(uv) @ turn.T)
-        at = np.where(np.isfinite(at), at, -1e4).astype(np.float32)
-        self._maps = (np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]))
+        target = Camera("equirectangular", *self._size)
+        scale = self.camera.width / self._size[0]
+        self._warp = Warp(self.camera, target, self._mounting.T @ OPTICAL_TO_BODY, scale)
 
 
 def _fit(width: int, height: int, wanted_width: int, wanted_height: int) -> tuple[int, int]:
@@ -208,37 +196,9 @@ def _fit(width: int, height: int, wanted_width: int, wanted_height: int) -> tupl
     return max(1, round(wanted_width * scale)), max(1, round(wanted_height * scale))
 
 
-def _halvings(width: int, height: int, size: tuple[int, int]) -> int:
-    """The largest power of two that goes into the way from a size to a smaller one."""
-    return 1 << max(0, int(min(width / size[0], height / size[1])).bit_length() - 1)
-
-
 def _border(width: float, height: float) -> NDArray[np.float64]:
     """Points all along the outline of a rectangle of pixels around the origin, (N, 2)."""
     t = np.linspace(-0.5, 0.5, 65)
     half = np.full_like(t, 0.5)
     sides = [(t, half), (t, -half), (half, t), (-half, t)]
     return np.concatenate([np.stack(side, axis=-1) for side in sides]) * (width - 1, height - 1)
-
-
-def _rolled(panorama: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
-    """Bring what lies ``turn`` to the left of the middle column into it."""
-    columns = round(turn / (2 * math.pi) * panorama.shape[1]) % panorama.shape[1]
-    return np.roll(panorama, columns, axis=1) if columns else panorama
-
-
-def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize to (width, height), averaging where it shrinks.
-
-    Halving first, which OpenCV does ten times faster than averaging at a broken ratio.
-    """
-    while _halvings(picture.shape[1], picture.shape[0], size) > 1 and not any(
-        s % 2 for s in picture.shape[:2]
-    ):
-        half = (picture.shape[1] // 2, picture.shape[0] // 2)
-        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
-    if picture.shape[1::-1] == size:
-        return np.ascontiguousarray(picture)
-    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
