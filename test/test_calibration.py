@@ -96,6 +96,7 @@ def test_a_prior_multiplies_positions_and_headings() -> None:
     assert np.allclose(fused.heatmap.peak_xy(), (1.5, 0), atol=0.01)
     assert np.allclose(fused.heatmap.covariance_about((1.5, 0)), np.eye(2) * 2.02, atol=0.05)
     share = np.exp(fused.log_joint).sum(axis=(1, 2))
+    assert share.sum() == pytest.approx(1)
     assert share[0] / share[1] == pytest.approx(math.exp(-2), rel=0.01)
 
 

@@ -92,6 +92,16 @@ def test_a_good_frame_is_answered(world: FlatWorld, frame: Frame) -> None:
     assert estimate.ok and estimate.pose == pytest.approx((3, 4, 0.3), abs=1e-6)
 
 
+def test_the_patch_lies_ahead_where_the_view_says_so(world: FlatWorld, frame: Frame) -> None:
+    ahead = Scripted(SURE, view=replace(VIEW, aerial_ahead=10.0))
+    estimate = scripted(world, ahead).localize(frame, prior_at(3, 4, math.pi / 2))
+    assert estimate.patch is not None and estimate.heatmap is not None
+    # The camera is a metre ahead of base_link; the heatmap is about base_link.
+    assert estimate.patch.grid.center == pytest.approx((3, 15))
+    assert estimate.heatmap.grid.center == pytest.approx((3, 4))
+    assert estimate.pose == pytest.approx((3, 4, math.pi / 2), abs=1e-6)
+
+
 def test_no_image(world: FlatWorld, frame: Frame) -> None:
     front = scripted(world, Scripted(SURE))
     prior = prior_at(0, 0, 0.0)
