@@ -192,7 +192,7 @@ def _feed(prior: PriorEstimator, event: tuple[Any, ...]) -> None:
         prior.clear()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(HEADING_SOURCES), st.lists(_event, max_size=25), st.floats(0.0, 10.0))
 def test_whatever_comes_in_the_covariance_is_positive_definite(
     source: str, events: list[tuple[Any, ...]], seconds: float

@@ -76,14 +76,15 @@ def regress(
     rows[:, 1] = regressor
     rows[:, 2] = [fix.position - fixes[0].position for fix in fixes]
     white = np.asarray(np.linalg.solve(np.linalg.cholesky(noise), rows), dtype=np.complex128)
-    weights = np.ones(count)
+    weights, last = np.ones(count), 0j
     for _ in range(_ROUNDS):
         solution = _weighted_line(white, weights)
         if solution is None:
             return None
         value, variance, residuals = solution
-        if count < 4:
+        if count < 4 or abs(value - last) ** 2 < 1e-3 * variance:
             break
+        last = value
         weights = 1.0 / (1.0 + np.abs(residuals / _OUTLIER) ** 2)
     excess = 1.0
     if count > 2:
@@ -94,16 +95,15 @@ def regress(
 def _weighted_line(
     rows: NDArray[np.complex128], weights: NDArray[np.float64]
 ) -> tuple[complex, float, NDArray[np.complex128]] | None:
-    one, track, target = rows.T
-    normal = float(np.sum(weights * np.abs(one) ** 2))
-    pull = complex(np.sum(weights * one.conj() * track)) / normal
-    track = track - pull * one
-    target = target - complex(np.sum(weights * one.conj() * target)) / normal * one
-    information = float(np.sum(weights * np.abs(track) ** 2))
-    if information < 1e-9:
+    """Return slope, variance and residuals of the line by whitened (one, regressor, target)."""
+    gram = ((rows.conj().T * weights) @ rows).tolist()
+    normal, pull, mean = gram[0][0].real, gram[0][1] / gram[0][0], gram[0][2] / gram[0][0]
+    information = gram[1][1].real - normal * abs(pull) ** 2
+    if information < 1e-9 * max(1.0, gram[1][1].real):
         return None
-    value = complex(np.sum(weights * track.conj() * target)) / information
-    return value, 1.0 / information, target - value * track
+    value = (gram[1][2] - normal * pull.conjugate() * mean) / information
+    residuals = rows @ np.array([value * pull - mean, -value, 1.0])
+    return value, 1.0 / information, residuals
 
 
 class OdometryAligner:
