@@ -29,7 +29,7 @@ from training.town.seeds import RANGES
 def train(
     model: str,
     out: Path,
-    config: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
     start: Path | None = None,
     samples: int = 200_000,
     minutes: float = 100.0,
@@ -49,7 +49,7 @@ def train(
     Args:
         model: name in the registry ("bev", "cvml").
         out: the weights file to write; rewritten only where the validation NLL improves.
-        config: the model's keyword configuration.
+        settings: the model's keyword configuration.
         start: weights to go on from; what fits by name and shape is taken, the rest starts fresh.
         samples: length of the stage in samples; it ends earlier after ``minutes``.
         minutes: length of the stage in minutes.
@@ -66,7 +66,7 @@ def train(
     """
     torch.set_num_threads(threads)
     lightning.seed_everything(seed, verbose=False)
-    network = registry.build(model, config or {})
+    network = registry.build(model, settings or {})
     about: dict[str, Any] = {"reference_point": "camera", "towns": "town-v1", "seeds": [seed]}
     best = float("inf")
     if start is not None:
@@ -84,9 +84,11 @@ def train(
         collate_fn=collate,
         persistent_workers=workers > 0,
         prefetch_factor=8 if workers else None,
+        # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
+        multiprocessing_context="spawn" if workers else None,
     )
     module = Training(network, terms or Weights(), learning_rate, samples, minutes)
-    keep = KeepBest(out, model, config or {}, about, best)
+    keep = KeepBest(out, model, settings or {}, about, best)
     trainer = lightning.Trainer(
         accelerator="auto",
         precision="bf16-mixed",
