@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cross_view_localizer.grid import Grid
 from training.town import kinds as k
@@ -14,10 +13,8 @@ from training.town.aerial_effects import photograph
 from training.town.canvas import circles, fill, fill_convex, hulls, soup_pixels, subpixels, tile
 from training.town.palette import car_colors, object_colors, roof_colors
 from training.town.seeds import stream
-from training.town.shapes import AERIAL, CAMERA, Array, rectangles
+from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.world import World
-
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class Flight:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Flight:
+        """Draw the sun, its shadows and the lean."""
         away = rng.uniform(0, 2 * np.pi)
         lean = rng.uniform(0.02, 0.3) * np.array([np.cos(away), np.sin(away)])
         return cls(rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.6), rng.uniform(0.4, 0.8), lean)
@@ -51,7 +49,9 @@ class Flight:
 def _ground(image: Picture, world: World, grid: Grid, rng: np.random.Generator) -> None:
     soup = world.soup
     colors = object_colors(rng, soup.kinds)
-    for uv, color, seen in zip(soup_pixels(soup, grid.map_to_pixel), colors, soup.seen, strict=True):
+    for uv, color, seen in zip(
+        soup_pixels(soup, grid.map_to_pixel), colors, soup.seen, strict=True
+    ):
         if seen != CAMERA:
             fill(image, uv, color)
 
@@ -61,13 +61,15 @@ def _texture(image: Picture, rng: np.random.Generator) -> Picture:
     size = image.shape[0]
     fine = np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))
     fine = np.tile(fine, (size // 512 + 1,) * 2)[:size, :size]
-    coarse = cv2.resize(np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))[:128, :128], (size, size))
+    coarse = cv2.resize(
+        np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))[:128, :128], (size, size)
+    )
     gain = 1 + 0.045 * fine + rng.uniform(0.03, 0.08) * coarse
     return cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
 
 
 def _shadows(image: Picture, world: World, grid: Grid, flight: Flight) -> Picture:
-    mask = np.zeros(image.shape[:2], np.uint8)
+    mask: Picture = np.zeros(image.shape[:2], np.uint8)
     blocks = np.array(world.built.blocks).reshape(-1, 8)
     shapes = hulls(rectangles(blocks[:, :5]), flight.cast * blocks[:, 6:7])
     f = world.furniture
@@ -86,7 +88,9 @@ def _shadows(image: Picture, world: World, grid: Grid, flight: Flight) -> Pictur
     mask = cv2.GaussianBlur(mask, (0, 0), 1.2)
     tint = np.array([0.94, 1.0, 1.1]) * flight.dark
     table = np.linspace(0, 1, 256)[:, None]
-    gain = cv2.LUT(cv2.merge([mask] * 3), (1 + table * (tint - 1)).astype(np.float32).reshape(256, 1, 3))
+    gain = cv2.LUT(
+        cv2.merge([mask] * 3), (1 + table * (tint - 1)).astype(np.float32).reshape(256, 1, 3)
+    )
     return cv2.multiply(image, gain, dtype=cv2.CV_8U)
 
 
@@ -115,14 +119,21 @@ def _low(image: Picture, world: World, grid: Grid, rng: np.random.Generator) -> 
         fill_convex(image, top, np.minimum(color * 1.08, 255))
 
 
-def _buildings(image: Picture, world: World, grid: Grid, flight: Flight, rng: np.random.Generator) -> None:
+def _buildings(
+    image: Picture, world: World, grid: Grid, flight: Flight, rng: np.random.Generator
+) -> None:
     blocks = np.array(world.built.blocks).reshape(-1, 8)
     colors = roof_colors(rng, blocks[:, 7])
     base = rectangles(blocks[:, :5])
     top = base + (flight.lean * blocks[:, 5:6])[:, None]
     lift = flight.lean * (blocks[:, 6:7])
-    ridge = np.stack([(base[:, 0] + base[:, 3]) / 2, (base[:, 1] + base[:, 2]) / 2], axis=1) + lift[:, None]
-    sunward = np.sin(flight.sun - blocks[:, 2])  # the left half of the roof looks along yaw + 90 degrees
+    ridge = (
+        np.stack([(base[:, 0] + base[:, 3]) / 2, (base[:, 1] + base[:, 2]) / 2], axis=1)
+        + lift[:, None]
+    )
+    sunward = np.sin(
+        flight.sun - blocks[:, 2]
+    )  # the left half of the roof looks along yaw + 90 degrees
     walls = np.clip(colors * 0 + rng.uniform(60, 170, (len(blocks), 1)), 0, 255)
     for i in np.argsort(blocks[:, 5]):
         sweep = hulls(base[i : i + 1], top[i : i + 1, 0] - base[i : i + 1, 0])[0]
@@ -130,29 +141,40 @@ def _buildings(image: Picture, world: World, grid: Grid, flight: Flight, rng: np
         if blocks[i, 6] == blocks[i, 5]:
             fill_convex(image, subpixels(grid.map_to_pixel(top[i])), colors[i])
             inner = top[i].mean(axis=0) + (top[i] - top[i].mean(axis=0)) * 0.93
-            fill_convex(image, subpixels(grid.map_to_pixel(inner)), np.clip(colors[i] * 0.9, 0, 255))
+            fill_convex(
+                image, subpixels(grid.map_to_pixel(inner)), np.clip(colors[i] * 0.9, 0, 255)
+            )
             _clutter(image, grid, rng, top[i], colors[i])
             continue
         light = 1 + 0.22 * sunward[i]
         right = np.stack([top[i, 0], top[i, 1], ridge[i, 1], ridge[i, 0]])
         left = np.stack([top[i, 3], top[i, 2], ridge[i, 1], ridge[i, 0]])
-        fill_convex(image, subpixels(grid.map_to_pixel(right)), np.clip(colors[i] * (2 - light), 0, 255))
+        fill_convex(
+            image, subpixels(grid.map_to_pixel(right)), np.clip(colors[i] * (2 - light), 0, 255)
+        )
         fill_convex(image, subpixels(grid.map_to_pixel(left)), np.clip(colors[i] * light, 0, 255))
         _clutter(image, grid, rng, top[i], colors[i])
 
 
-def _clutter(image: Picture, grid: Grid, rng: np.random.Generator, top: Array, color: Array) -> None:
+def _clutter(
+    image: Picture, grid: Grid, rng: np.random.Generator, top: Array, color: Array
+) -> None:
     """Chimneys, skylights, plant on a roof."""
     for _ in range(int(rng.integers(0, 4))):
         a, b = rng.uniform(0.15, 0.85, 2)
         p = top[0] + a * (top[1] - top[0]) + b * (top[3] - top[0])
         yaw = np.arctan2(*(top[1] - top[0])[::-1])
         spot = np.array([[p[0], p[1], yaw, rng.uniform(0.5, 2.2), rng.uniform(0.5, 1.6)]])
-        fill_convex(image, subpixels(grid.map_to_pixel(rectangles(spot)[0])),
-                    np.clip(color + rng.normal(0, 45), 10, 245))
+        fill_convex(
+            image,
+            subpixels(grid.map_to_pixel(rectangles(spot)[0])),
+            np.clip(color + rng.normal(0, 45), 10, 245),
+        )
 
 
-def _trees(image: Picture, world: World, grid: Grid, flight: Flight, rng: np.random.Generator) -> None:
+def _trees(
+    image: Picture, world: World, grid: Grid, flight: Flight, rng: np.random.Generator
+) -> None:
     f = world.furniture
     trees = f.trees[f.tree_seen != CAMERA]
     n, sides = len(trees), 13
@@ -170,15 +192,22 @@ def _trees(image: Picture, world: World, grid: Grid, flight: Flight, rng: np.ran
     for i in np.argsort(trees[:, 3]):
         fill(image, uv[i], green[i])
         for j in range(7):
-            cv2.circle(image, middle[i, j].tolist(), int(reach[i]), tuple(np.clip(green[i] * gain[i, j], 0, 255)),
-                       -1, cv2.LINE_AA, 4)
+            cv2.circle(
+                image,
+                middle[i, j].tolist(),
+                int(reach[i]),
+                tuple(np.clip(green[i] * gain[i, j], 0, 255)),
+                -1,
+                cv2.LINE_AA,
+                4,
+            )
 
 
 def paint_aerial(seed: int, world: World, grid: Grid) -> tuple[Picture, Array]:
     """Return the aerial picture (H, W, 3) and its misregistration.
 
-    The misregistration is the displacement in metres, map axes, (n, n, 2) on a lattice over the grid:
-    what the picture shows at a place lies there minus the displacement.
+    The misregistration is the displacement in metres, map axes, (n, n, 2) on a lattice over
+    the grid: what the picture shows at a place lies there minus the displacement.
     """
     rng = stream(seed, "aerial")
     flight = Flight.draw(rng)

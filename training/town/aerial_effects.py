@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.grid import Grid
 from training.town.canvas import tile
-from training.town.shapes import Array
+from training.town.shapes import Array, Picture
 
 MISREGISTRATION = 0.5
 LATTICE = 100.0
@@ -27,10 +27,8 @@ def _displacement(rng: np.random.Generator, grid: Grid) -> Array:
     return rng.normal(0, MISREGISTRATION, (n, n, 2))
 
 
-def photograph(
-    image: NDArray[np.uint8], grid: Grid, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], Array]:
-    """Return the photograph (H, W, 3) and the misregistration (H / 16, W / 16, 2), metres in map axes."""
+def photograph(image: Picture, grid: Grid, rng: np.random.Generator) -> tuple[Picture, Array]:
+    """Return the photograph (H, W, 3) and the misregistration (H / 16, W / 16, 2), metres (map)."""
     height, width = image.shape[:2]
     nodes = _displacement(rng, grid)
     small = (width // 16, height // 16)
@@ -43,8 +41,13 @@ def photograph(
     moved = (cv2.resize(smooth, (width, height)) @ axes / grid.gsd).astype(np.float32)
     moved += (jumps @ axes / grid.gsd).astype(np.float32)[number]
     v, u = np.mgrid[0:height, 0:width].astype(np.float32)
-    image = cv2.remap(image, u - moved[..., 0], v - moved[..., 1], cv2.INTER_LINEAR,
-                      borderMode=cv2.BORDER_REPLICATE)
+    image = cv2.remap(
+        image,
+        u - moved[..., 0],
+        v - moved[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     # 2-4 px wide at half height
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(2, 4) / 2.355)
     gains = rng.normal(1, 0.045, (count, 1)) + rng.normal(0, 0.015, (count, 3))

@@ -27,6 +27,7 @@ class Occupancy:
         return np.round((shape + self.half) / CELL).astype(np.int32)
 
     def take(self, shape: Array) -> None:
+        """Mark the outline's ground as taken."""
         cv2.fillPoly(self.mask, [self._pixels(shape)], 1)
 
     def at(self, xy: Array) -> NDArray[np.bool_]:
@@ -76,8 +77,14 @@ class _Side:
     """Walks along one side of one street and develops parcels."""
 
     def __init__(
-        self, soup: Soup, rng: np.random.Generator, street: Street, side: int, taken: Occupancy,
-        out: Built, share: float,
+        self,
+        soup: Soup,
+        rng: np.random.Generator,
+        street: Street,
+        side: int,
+        taken: Occupancy,
+        out: Built,
+        share: float,
     ) -> None:
         self.soup, self.rng, self.street, self.taken, self.out = soup, rng, street, taken, out
         self.sign = 1.0 if side == 0 else -1.0
@@ -92,7 +99,12 @@ class _Side:
         return p[0] + left * self.sign * lateral, float(np.arctan2(t[0, 1], t[0, 0]))
 
     def block(
-        self, s: float, lateral: float, length: float, depth: float, heights: tuple[float, float],
+        self,
+        s: float,
+        lateral: float,
+        length: float,
+        depth: float,
+        heights: tuple[float, float],
         style: int,
     ) -> bool:
         """Add a building part whose front lies at ``lateral`` unless the ground is taken."""
@@ -107,7 +119,9 @@ class _Side:
         self.out.blocks.append((centre[0], centre[1], *turned, *heights, float(style)))
         return True
 
-    def wing(self, s: float, lateral: float, length: float, depth: float, eave: float, style: int) -> None:
+    def wing(
+        self, s: float, lateral: float, length: float, depth: float, eave: float, style: int
+    ) -> None:
         """An extension behind or beside a building: makes L-shapes."""
         rng = self.rng
         w, d = rng.uniform(3, max(3.5, length * 0.5)), rng.uniform(3, 7)
@@ -115,7 +129,9 @@ class _Side:
         low = eave if rng.random() < 0.4 else min(eave, rng.uniform(2.6, 3.4))
         self.block(s + side, lateral + depth, w, d, (low, low), style)
 
-    def rail(self, s0: float, s1: float, lateral: float, height: float, width: float, kind: int) -> None:
+    def rail(
+        self, s0: float, s1: float, lateral: float, height: float, width: float, kind: int
+    ) -> None:
         if s1 - s0 < 0.8:
             return
         middle, yaw = self.place((s0 + s1) / 2, lateral)
@@ -132,8 +148,14 @@ class _Side:
         rng = self.rng
         a, b = s - width / 2, s + width / 2
         if setback > 0.8:
-            self.band(a, b, self.edge, self.edge + setback,
-                      int(rng.choice([k.GRASS, k.YARD, k.SOIL, k.BED], p=[.45, .3, .13, .12])), k.L_PARCEL)
+            self.band(
+                a,
+                b,
+                self.edge,
+                self.edge + setback,
+                int(rng.choice([k.GRASS, k.YARD, k.SOIL, k.BED], p=[0.45, 0.3, 0.13, 0.12])),
+                k.L_PARCEL,
+            )
         gap0, gap1 = a, a
         if drive:
             w = rng.uniform(2.6, 4.2)
@@ -159,14 +181,16 @@ class _Side:
                 self.rail(s0 + 0.05, s1 - 0.05, self.edge + thick / 2 + 0.05, height, thick, kind)
             if rng.random() < 0.6:
                 p, yaw = self.place(b, self.edge + setback / 2 + 0.3)
-                self.out.rails.append((p[0], p[1], yaw + np.pi / 2, setback - 0.6, thick, height, float(kind)))
+                self.out.rails.append(
+                    (p[0], p[1], yaw + np.pi / 2, setback - 0.6, thick, height, float(kind))
+                )
                 self.out.rail_seen.append(BOTH)
         if setback > 3:
             p, _ = self.place(rng.uniform(a, b), self.edge + rng.uniform(1.2, setback - 1))
             self.out.greens.append((p[0], p[1], 0.6))
 
     def back(self, s: float, width: float, lateral: float) -> None:
-        """The garden behind: another grass or yard, a terrace, a fence between neighbours, trees."""
+        """The garden behind: another surface, a terrace, a fence between neighbours, trees."""
         rng = self.rng
         depth = rng.uniform(5, 14)
         a, b = s - width / 2, s + width / 2
@@ -174,17 +198,23 @@ class _Side:
         self.band(a, b, lateral, lateral + depth, kind, k.L_BASE)
         if rng.random() < 0.5:
             c = rng.uniform(a, b - 3)
-            self.band(c, c + rng.uniform(2, 4), lateral, lateral + rng.uniform(2, 4), k.YARD, k.L_PARCEL)
+            self.band(
+                c, c + rng.uniform(2, 4), lateral, lateral + rng.uniform(2, 4), k.YARD, k.L_PARCEL
+            )
         p, yaw = self.place(b, lateral + depth / 2)
         if rng.random() < 0.6:
             thick, kind = (0.7, k.HEDGE) if rng.random() < 0.4 else (0.12, k.FENCE)
-            self.out.rails.append((p[0], p[1], yaw + np.pi / 2, depth, thick, rng.uniform(1, 1.9), float(kind)))
+            self.out.rails.append(
+                (p[0], p[1], yaw + np.pi / 2, depth, thick, rng.uniform(1, 1.9), float(kind))
+            )
             self.out.rail_seen.append(BOTH)
         p, _ = self.place(s, lateral + rng.uniform(3, depth + 3))
         self.out.greens.append((p[0], p[1], 2.5))
         if rng.random() < 0.35:
             p, yaw = self.place(rng.uniform(a, b), lateral + depth)
-            self.out.rails.append((p[0], p[1], yaw, rng.uniform(1.8, 3.5), rng.uniform(1.5, 2.6), 2.2, float(k.BOX)))
+            self.out.rails.append(
+                (p[0], p[1], yaw, rng.uniform(1.8, 3.5), rng.uniform(1.5, 2.6), 2.2, float(k.BOX))
+            )
             self.out.rail_seen.append(BOTH)
 
     def houses(self, s: float, terrace: bool) -> float:
@@ -206,8 +236,14 @@ class _Side:
             jog = 0.0 if terrace else rng.uniform(-0.7, 1.2)
             own = style if terrace and rng.random() < 0.7 else int(rng.integers(1 << 20))
             lift = float(rng.normal(0, 0.25)) if terrace else float(rng.uniform(-0.4, 1.5))
-            if self.block(middle + shift, self.edge + max(0.05, setback + jog), built, depth,
-                          (eave + lift, ridge + lift if ridge > eave else eave + lift), own):
+            if self.block(
+                middle + shift,
+                self.edge + max(0.05, setback + jog),
+                built,
+                depth,
+                (eave + lift, ridge + lift if ridge > eave else eave + lift),
+                own,
+            ):
                 self.front(middle, width, setback, drive=rng.random() < (0.25 if terrace else 0.75))
                 if rng.random() < 0.5:
                     self.wing(middle + shift, self.edge + setback + jog, built, depth, eave, own)
@@ -246,7 +282,9 @@ class _Side:
         if not self.taken.free(shape):
             return s + 5
         self.taken.take(shape)
-        self.soup.add(rectangle(centre[0], centre[1], yaw, length + 0.3, depth + 0.3), k.KERB, k.L_DRIVE)
+        self.soup.add(
+            rectangle(centre[0], centre[1], yaw, length + 0.3, depth + 0.3), k.KERB, k.L_DRIVE
+        )
         self.soup.add(shape, k.LOT, k.L_ROAD)
         gate = middle + rng.uniform(-length / 4, length / 4)
         self.band(gate - 3, gate + 3, self.kerb - 0.05, lateral + 0.3, k.LOT, k.L_ROAD)
@@ -254,7 +292,9 @@ class _Side:
         self._bays(centre, yaw, (length, depth), (bay, gate - middle))
         return s + length + 2
 
-    def _bays(self, centre: Array, yaw: float, size: tuple[float, float], bay: tuple[float, float]) -> None:
+    def _bays(
+        self, centre: Array, yaw: float, size: tuple[float, float], bay: tuple[float, float]
+    ) -> None:
         rng = self.rng
         along = np.array([np.cos(yaw), np.sin(yaw)])
         across = np.array([-along[1], along[0]]) * self.sign
@@ -286,7 +326,14 @@ class _Side:
             self.band(s, stop, self.edge, self.edge + depth, k.GRASS, k.L_PARCEL)
             for _ in range(int(rng.integers(0, 3))):
                 at = rng.uniform(s, stop - 2)
-                self.band(at, at + rng.uniform(1.2, 2.2), self.edge - 0.1, self.edge + depth, k.YARD, k.L_DRIVE)
+                self.band(
+                    at,
+                    at + rng.uniform(1.2, 2.2),
+                    self.edge - 0.1,
+                    self.edge + depth,
+                    k.YARD,
+                    k.L_DRIVE,
+                )
             for _ in range(int(rng.integers(2, 9))):
                 p, _ = self.place(rng.uniform(s + 2, stop - 2), self.edge + rng.uniform(2, depth))
                 self.out.greens.append((p[0], p[1], 1.0))
@@ -295,7 +342,7 @@ class _Side:
         return stop
 
     def walk(self, mood: Array) -> None:
-        """Develop the whole side; ``mood`` holds the chances of terrace, houses, large, lot, green."""
+        """Develop the side; ``mood`` holds the chances of terrace, houses, large, lot, green."""
         s = float(self.rng.uniform(2, 8))
         while s < self.street.line.length - 8:
             draw = int(self.rng.choice(5, p=mood))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from training.town.shapes import Array, Soup
+from training.town.shapes import Array, Picture, Soup
 
 SHIFT = 4
 
@@ -18,19 +18,19 @@ def subpixels(uv: Array) -> NDArray[np.int32]:
     return np.round(uv * (1 << SHIFT)).astype(np.int32)
 
 
-def fill(image: NDArray[np.uint8], uv: NDArray[np.int32], color: Sequence[float]) -> None:
+def fill(image: Picture, uv: NDArray[np.int32], color: ArrayLike) -> None:
     """Fill one outline (n, 2) given in fixed point, anti-aliased."""
-    cv2.fillPoly(image, [uv], tuple(color), cv2.LINE_AA, SHIFT)
+    cv2.fillPoly(image, [uv], np.asarray(color, float).tolist(), cv2.LINE_AA, SHIFT)
 
 
-def fill_convex(image: NDArray[np.uint8], uv: NDArray[np.int32], color: Sequence[float]) -> None:
+def fill_convex(image: Picture, uv: NDArray[np.int32], color: ArrayLike) -> None:
     """Fill one convex outline (n, 2) given in fixed point, anti-aliased."""
-    cv2.fillConvexPoly(image, uv, tuple(color), cv2.LINE_AA, SHIFT)
+    cv2.fillConvexPoly(image, uv, np.asarray(color, float).tolist(), cv2.LINE_AA, SHIFT)
 
 
-def soup_pixels(soup: Soup, to_pixels: object) -> list[NDArray[np.int32]]:
-    """Return every outline of ``soup`` in fixed point; ``to_pixels`` maps (n, 2) metres to pixels."""
-    joined = subpixels(to_pixels(np.concatenate(soup.shapes)))  # type: ignore[operator]
+def soup_pixels(soup: Soup, to_pixels: Callable[[Array], Array]) -> list[NDArray[np.int32]]:
+    """Return ``soup``'s outlines in fixed point; ``to_pixels`` maps (n, 2) metres to pixels."""
+    joined = subpixels(to_pixels(np.concatenate(soup.shapes)))
     ends = np.cumsum([len(s) for s in soup.shapes])
     return np.split(joined, ends[:-1])
 
@@ -58,7 +58,7 @@ def noise_tile(rng: np.random.Generator, size: int = 512) -> NDArray[np.float32]
         k = size // octave
         big = cv2.resize(wide, None, fx=k, fy=k, interpolation=cv2.INTER_CUBIC)
         out += weight * big[2 * k : 2 * k + size, 2 * k : 2 * k + size]
-    out: NDArray[np.float32] = (out - out.mean()) / out.std()
+    out = (out - out.mean()) / out.std()
     return out
 
 

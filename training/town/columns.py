@@ -1,5 +1,7 @@
 """Casting columns: which walls, boxes and trees each azimuth meets, nearest first."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs
+# Compiled by numba, which takes its types from the arguments.
 from __future__ import annotations
 
 import math
@@ -20,11 +22,12 @@ PROFILE = 40
 
 @njit(cache=True)
 def wrap(angle: float) -> float:
+    """Bring an angle into [-pi, pi)."""
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 @njit(cache=True)
-def height_at(height, half, step, x, y):  # type: ignore[no-untyped-def]
+def height_at(height, half, step, x, y):
     """Ground height, bilinear."""
     u = (x + half + step) / step
     v = (y + half + step) / step
@@ -39,7 +42,7 @@ def height_at(height, half, step, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _push(count, hits, kinds, j, d0, d1, z0, z1, u, lit, kind, style):  # type: ignore[no-untyped-def]
+def _push(count, hits, kinds, j, d0, d1, z0, z1, u, lit, kind, style):
     """Insert a surface into column j, keeping the nearest first."""
     n = count[j]
     if n == DEPTH:
@@ -65,7 +68,7 @@ def _push(count, hits, kinds, j, d0, d1, z0, z1, u, lit, kind, style):  # type: 
 
 
 @njit(cache=True)
-def _interval(az0, step, a, b):  # type: ignore[no-untyped-def]
+def _interval(az0, step, a, b):
     """Column numbers from azimuth a to azimuth b (the short way round)."""
     qa = (az0 - a) / step - 0.5
     qb = qa - wrap(b - a) / step
@@ -73,7 +76,7 @@ def _interval(az0, step, a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def cast_walls(walls, kind, cx, cy, az0, full, cosine, sine, sun, count, hits, kinds):  # type: ignore[no-untyped-def]
+def cast_walls(walls, kind, cx, cy, az0, full, cosine, sine, sun, count, hits, kinds):
     """Put the walls that face the camera into the columns."""
     step = 2 * math.pi / full
     columns = count.shape[0]
@@ -107,11 +110,24 @@ def cast_walls(walls, kind, cx, cy, az0, full, cosine, sine, sun, count, hits, k
             top = walls[i, 5] + (walls[i, 6] - walls[i, 5]) * (1 - abs(2 * w - 1))
             if kind[i, 0] == ROOF:
                 top = walls[i, 6]
-            _push(count, hits, kinds, j, d, d, walls[i, 4], top, w * length, lit, kind[i, 0], kind[i, 1])
+            _push(
+                count,
+                hits,
+                kinds,
+                j,
+                d,
+                d,
+                walls[i, 4],
+                top,
+                w * length,
+                lit,
+                kind[i, 0],
+                kind[i, 1],
+            )
 
 
 @njit(cache=True)
-def cast_boxes(boxes, kind, cx, cy, az0, full, cosine, sine, sun, count, hits, kinds):  # type: ignore[no-untyped-def]
+def cast_boxes(boxes, kind, cx, cy, az0, full, cosine, sine, sun, count, hits, kinds):
     """Put oriented boxes into the columns, with where each ray enters and leaves."""
     step = 2 * math.pi / full
     columns = count.shape[0]
@@ -164,11 +180,24 @@ def cast_boxes(boxes, kind, cx, cy, az0, full, cosine, sine, sun, count, hits, k
             lit = nx * math.cos(sun) + ny * math.sin(sun)
             if not side:  # tells long sides from ends
                 u += 100.0
-            _push(count, hits, kinds, j, near, away, boxes[i, 6], boxes[i, 7], u, lit, kind[i, 0], kind[i, 1])
+            _push(
+                count,
+                hits,
+                kinds,
+                j,
+                near,
+                away,
+                boxes[i, 6],
+                boxes[i, 7],
+                u,
+                lit,
+                kind[i, 0],
+                kind[i, 1],
+            )
 
 
 @njit(cache=True)
-def cast_trees(trees, style, cx, cy, az0, full, cosine, sine, count, hits, kinds):  # type: ignore[no-untyped-def]
+def cast_trees(trees, style, cx, cy, az0, full, cosine, sine, count, hits, kinds):
     """Put crowns (ellipsoids) and trunks into the columns."""
     step = 2 * math.pi / full
     columns = count.shape[0]
@@ -201,12 +230,24 @@ def cast_trees(trees, style, cx, cy, az0, full, cosine, sine, count, hits, kinds
         for k in range(k0, k1 + 1):
             j = k % full
             if j < columns:
-                _push(count, hits, kinds, j, d + 0.05, d + 0.05, trees[i, 3] - 0.3, trees[i, 4] + 0.4 * hz,
-                      0.0, 0.3, TRUNK, style[i])
+                _push(
+                    count,
+                    hits,
+                    kinds,
+                    j,
+                    d + 0.05,
+                    d + 0.05,
+                    trees[i, 3] - 0.3,
+                    trees[i, 4] + 0.4 * hz,
+                    0.0,
+                    0.3,
+                    TRUNK,
+                    style[i],
+                )
 
 
 @njit(cache=True)
-def ground_profile(height, half, step, cx, cy, cz, cosine, sine, tangents, distances):  # type: ignore[no-untyped-def]
+def ground_profile(height, half, step, cx, cy, cz, cosine, sine, tangents, distances):
     """Fill tangents (columns, PROFILE): the elevation's tangent at which each distance is seen.
 
     A running maximum, so that what lies behind a crest is hidden by it.
@@ -221,7 +262,7 @@ def ground_profile(height, half, step, cx, cy, cz, cosine, sine, tangents, dista
 
 
 @njit(cache=True)
-def ground_distance(tangents, distances, j, t):  # type: ignore[no-untyped-def]
+def ground_distance(tangents, distances, j, t):
     """Distance at which column j meets the ground at tangent t; infinite above the horizon.
 
     Between the profile's points the tangent is linear in 1 / distance: exact on a plane.

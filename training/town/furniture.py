@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.town import kinds as k
 from training.town.buildings import Built
 from training.town.shapes import AERIAL, CAMERA, Array, one_view
 from training.town.streets import Street
@@ -69,7 +68,9 @@ def _garden_trees(rng: np.random.Generator, built: Built) -> list[Array]:
     return [_tree_rows(rng, xy, 0.9)]
 
 
-def _parked(rng: np.random.Generator, streets: list[Street], built: Built, hand: float) -> tuple[Array, NDArray[np.int64]]:
+def _parked(
+    rng: np.random.Generator, streets: list[Street], built: Built, hand: float
+) -> tuple[Array, NDArray[np.int64]]:
     """Draw for every parking place whether nobody, the camera or the aerial picture sees a car."""
     rows, seen = [], []
     fill = rng.uniform(0.3, 0.85)
@@ -112,19 +113,36 @@ def _posts(rng: np.random.Generator, street: Street) -> list[Array]:
         s = rng.uniform(0, 25) + np.cumsum(rng.uniform(22, 38, 20))
         s = s[s < street.line.length]
         lateral = sign * (street.half(side) + 0.45)
-        rows.append(np.column_stack([street.line.offset(s, lateral) if len(s) else np.zeros((0, 2)),
-                                     np.full(len(s), 0.09), rng.uniform(5.5, 8.5, len(s))]))
+        rows.append(
+            np.column_stack(
+                [
+                    street.line.offset(s, lateral) if len(s) else np.zeros((0, 2)),
+                    np.full(len(s), 0.09),
+                    rng.uniform(5.5, 8.5, len(s)),
+                ]
+            )
+        )
         s = rng.uniform(0, street.line.length, int(street.line.length / 18))
         if len(s):
-            rows.append(np.column_stack([street.line.offset(s, lateral), np.full(len(s), 0.05),
-                                         rng.uniform(2.2, 3.2, len(s))]))
+            rows.append(
+                np.column_stack(
+                    [
+                        street.line.offset(s, lateral),
+                        np.full(len(s), 0.05),
+                        rng.uniform(2.2, 3.2, len(s)),
+                    ]
+                )
+            )
         s = np.concatenate([j + rng.uniform(-14, 14, 6) for j in street.joints] or [np.zeros(0)])
         s = s[(s > 0) & (s < street.line.length)]
         for j in street.joints:
             s = s[np.abs(s - j) > 7]
         if len(s):
-            rows.append(np.column_stack([street.line.offset(s, lateral), np.full(len(s), 0.07),
-                                         np.full(len(s), 0.95)]))
+            rows.append(
+                np.column_stack(
+                    [street.line.offset(s, lateral), np.full(len(s), 0.07), np.full(len(s), 0.95)]
+                )
+            )
     return rows
 
 
@@ -156,21 +174,34 @@ def _apart(trees: Array, built: Built) -> NDArray[np.bool_]:
     return ok
 
 
-def furnish(rng: np.random.Generator, streets: list[Street], built: Built, share: float, hand: float) -> Furniture:
+def furnish(
+    rng: np.random.Generator, streets: list[Street], built: Built, share: float, hand: float
+) -> Furniture:
     """Draw trees, cars and street furniture. ``share`` of the trees is in one view only."""
-    trees = np.concatenate([r for st in streets for r in _street_trees(rng, st)] + _garden_trees(rng, built)
-                           + [np.zeros((0, 6))])
+    trees = np.concatenate(
+        [r for st in streets for r in _street_trees(rng, st)]
+        + _garden_trees(rng, built)
+        + [np.zeros((0, 6))]
+    )
     trees = trees[_apart(trees, built)]
     parked, car_seen = _parked(rng, streets, built, hand)
     size = rng.uniform([3.7, 1.65, 1.4], [4.9, 1.9, 1.75], (len(parked), 3))
     van = rng.random(len(parked)) < 0.1
     size[van] = rng.uniform([4.9, 1.9, 1.9], [6.2, 2.1, 2.7], (int(van.sum()), 3))
     posts = np.concatenate([r for st in streets for r in _posts(rng, st)])
-    cabinets = np.concatenate([r for st in streets for r in _cabinets(rng, st)] + [np.zeros((0, 6))])
+    cabinets = np.concatenate(
+        [r for st in streets for r in _cabinets(rng, st)] + [np.zeros((0, 6))]
+    )
     if built.roads is not None:
         posts = posts[~built.roads.at(posts[:, :2])]
         cabinets = cabinets[~built.roads.at(cabinets[:, :2])]
     return Furniture(
-        trees, one_view(rng, len(trees), share), np.column_stack([parked, size]), car_seen,
-        posts, one_view(rng, len(posts), 0.3), cabinets, one_view(rng, len(cabinets), share),
+        trees,
+        one_view(rng, len(trees), share),
+        np.column_stack([parked, size]),
+        car_seen,
+        posts,
+        one_view(rng, len(posts), 0.3),
+        cabinets,
+        one_view(rng, len(cabinets), share),
     )

@@ -23,13 +23,13 @@ from training.town.columns import (
 )
 from training.town.poses import CameraPose
 from training.town.scenery import Scenery
-from training.town.traffic import traffic, traffic_boxes
 from training.town.shading import shade
-from training.town.shapes import Array
+from training.town.shapes import Array, Picture
+from training.town.traffic import traffic, traffic_boxes
 from training.town.world import HEIGHT_STEP
 
 OPTICAL: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Takes the optical frame (x right, y down, z forward) to the levelled one (x forward, y left, z up)."""
+"""Optical frame (x right, y down, z forward) -> levelled frame (x forward, y left, z up)."""
 ANGLE_NOISE = math.radians(1.0)
 
 
@@ -51,6 +51,7 @@ class CameraRig:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, panorama: bool) -> CameraRig:
+        """Draw a mounting."""
         fov = math.radians(float(rng.uniform(60, 110)))
         height = float(rng.uniform(1.2, 2.2))
         pitch = 0.0 if panorama else math.radians(float(np.clip(rng.normal(3, 3), -3, 10)))
@@ -70,14 +71,15 @@ class GroundFrame:
     Attributes:
         image: (h, w, 3) uint8 RGB.
         intrinsics: (3, 3) pinhole matrix, pixel centres at integers; the identity for a panorama.
-        rotation: (3, 3) nominal: optical frame -> levelled frame (x along the azimuth, y left, z up).
-        true_rotation: (3, 3) actual: optical frame -> the frame levelled by gravity, with this frame's
-            pitch and roll noise and the slope of the road that the vehicle stands on.
+        rotation: (3, 3) nominal: optical frame -> levelled frame (x along the azimuth, y left,
+            z up).
+        true_rotation: (3, 3) actual: optical frame -> the frame levelled by gravity, with this
+            frame's pitch and roll noise and the slope of the road that the vehicle stands on.
         height: optical centre above the road, metres.
         fov: horizontal field of view, radians.
     """
 
-    image: NDArray[np.uint8]
+    image: Picture
     intrinsics: Array
     rotation: Array
     true_rotation: Array
@@ -118,17 +120,32 @@ def _day(rng: np.random.Generator, elevation: float, foot: float) -> Array:
     zenith = np.array([0.55, 0.72, 1.0]) * rng.uniform(150, 230)
     horizon = np.array([0.95, 0.98, 1.0]) * gray + rng.normal(0, 5, 3)
     far = np.array([0.8, 0.9, 0.85]) * rng.uniform(60, 140) * 0.6 + horizon * 0.4
-    return np.array([
-        *zenith, *horizon, *far, rng.uniform(-0.5, 0.9), rng.uniform(170, 245), rng.uniform(0.0008, 0.006),
-        rng.uniform(0.01, 0.1), rng.uniform(0, 500), sunny, foot, math.sin(elevation),
-    ])
+    return np.array(
+        [
+            *zenith,
+            *horizon,
+            *far,
+            rng.uniform(-0.5, 0.9),
+            rng.uniform(170, 245),
+            rng.uniform(0.0008, 0.006),
+            rng.uniform(0.01, 0.1),
+            rng.uniform(0, 500),
+            sunny,
+            foot,
+            math.sin(elevation),
+        ]
+    )
 
 
 class _Cast:
     """The columns of one frame."""
 
     def __init__(
-        self, scenery: Scenery, pose: CameraPose, height: float, view: tuple[int, int, float],
+        self,
+        scenery: Scenery,
+        pose: CameraPose,
+        height: float,
+        view: tuple[int, int, float],
         traffic: Array,
     ) -> None:
         full, columns, az0 = view
@@ -151,8 +168,18 @@ class _Cast:
             rows, kinds = traffic_boxes(traffic, scenery, self.foot)
             cast_boxes(rows, kinds, *place, sun, *into)
         cast_trees(scenery.trees, scenery.tree_style, *place, *into)
-        ground_profile(scenery.height, scenery.half, HEIGHT_STEP, pose.x, pose.y, self.z, self.cosine,
-                       self.sine, self.tangents, self.distances)
+        ground_profile(
+            scenery.height,
+            scenery.half,
+            HEIGHT_STEP,
+            pose.x,
+            pose.y,
+            self.z,
+            self.cosine,
+            self.sine,
+            self.tangents,
+            self.distances,
+        )
 
 
 def _window(view: str, rig: CameraRig, yaw: float, width: int) -> tuple[int, int, float]:
@@ -167,8 +194,13 @@ def _window(view: str, rig: CameraRig, yaw: float, width: int) -> tuple[int, int
 
 
 def render_frame(
-    scenery: Scenery, pose: CameraPose, view: Literal["pinhole", "panorama"], size: tuple[int, int],
-    rig: CameraRig, rng: np.random.Generator, truth: NDArray[np.float32] | None = None,
+    scenery: Scenery,
+    pose: CameraPose,
+    view: Literal["pinhole", "panorama"],
+    size: tuple[int, int],
+    rig: CameraRig,
+    rng: np.random.Generator,
+    truth: NDArray[np.float32] | None = None,
 ) -> GroundFrame:
     """Render ``size`` = (width, height) at ``pose``.
 
@@ -191,9 +223,33 @@ def render_frame(
     middle = ((width - 1) / 2, (height - 1) / 2)
     image = np.empty((height, width, 3), np.float32)
     truth = np.empty((0, 0, 4), np.float32) if truth is None else truth
-    shade(panorama, focal, *middle, actual, cast.az0, cast.full, pose.yaw, pose.x, pose.y, cast.z, cast.count,
-          cast.hits, cast.kinds, cast.tangents, cast.distances, scenery.trees, scenery.tree_style,
-          scenery.styles, *scenery.ground, scenery.shadow, scenery.half, tile(), day, image, truth)
+    shade(  # type: ignore[call-arg]
+        panorama,
+        focal,
+        *middle,
+        actual,
+        cast.az0,
+        cast.full,
+        pose.yaw,
+        pose.x,
+        pose.y,
+        cast.z,
+        cast.count,
+        cast.hits,
+        cast.kinds,
+        cast.tangents,
+        cast.distances,
+        scenery.trees,
+        scenery.tree_style,
+        scenery.styles,
+        *scenery.ground,
+        scenery.shadow,
+        scenery.half,
+        tile(),
+        day,
+        image,
+        truth,
+    )
     if rig.bonnet > 0:
         _bonnet(image, rig, rng, truth)
     picture = _expose(image, rng, panorama)
@@ -204,7 +260,7 @@ def render_frame(
 
 
 def _bonnet(
-    image: NDArray[np.float32], rig: CameraRig, rng: np.random.Generator, truth: NDArray[np.float32]
+    image: Picture, rig: CameraRig, rng: np.random.Generator, truth: NDArray[np.float32]
 ) -> None:
     """Paint the vehicle's own bonnet over the bottom of the picture."""
     h, w = image.shape[:2]
@@ -221,7 +277,7 @@ def _bonnet(
         truth[first:, :, 3][cover[..., 0] > 0.5] = -3
 
 
-def _expose(image: NDArray[np.float32], rng: np.random.Generator, panorama: bool) -> NDArray[np.uint8]:
+def _expose(image: Picture, rng: np.random.Generator, panorama: bool) -> Picture:
     """Vignetting, motion blur, white balance, exposure, gamma and noise."""
     h, w = image.shape[:2]
     if rng.random() < 0.5:
@@ -237,9 +293,11 @@ def _expose(image: NDArray[np.float32], rng: np.random.Generator, panorama: bool
         image *= (1 - rng.uniform(0, 0.3) * 0.7 * (u[None] ** 2 + v[:, None] ** 2))[..., None]
     noise = np.empty((h, w, 3), np.float32)
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    cv2.randn(noise, 0, float(rng.uniform(0.5, 5)))
+    cv2.randn(noise, 0, float(rng.uniform(0.5, 5)))  # type: ignore[call-overload]
     # exposure and gamma by one table over 0 ... 511, so that bright parts clip late
-    table = np.clip(255 * ((np.arange(512) / 255.0)[:, None] * gain) ** gamma, 0, 255).astype(np.float32)
+    table = np.clip(255 * ((np.arange(512) / 255.0)[:, None] * gain) ** gamma, 0, 255).astype(
+        np.float32
+    )
     index = np.clip(image, 0, 511).astype(np.uint16)
     exposed = np.stack([table[:, m][index[..., m]] for m in range(3)], axis=-1)
     return np.clip(exposed + noise, 0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Two naive localizers that must fail: they show that the views share no cheap cue.
 
-Both get more than a network does: the true heading, and the raw flat-ground projection of the picture
-by the nominal calibration. One compares colour histograms, the other edge strength.
+Both get more than a network does: the true heading, and the raw flat-ground projection of the
+picture by the nominal calibration. One compares colour histograms, the other edge strength.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cross_view_localizer.grid import Grid
 from training.town.ground import GroundFrame
 from training.town.poses import CameraPose
-from training.town.shapes import Array
+from training.town.shapes import Array, Picture
 from training.town.town import Town
 
 GSD = 0.5
@@ -22,11 +22,11 @@ HALF_PRIOR = 18.0
 BINS = 5
 
 
-def flat_projection(frame: GroundFrame) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def flat_projection(frame: GroundFrame) -> tuple[Picture, NDArray[np.bool_]]:
     """Project a pinhole frame on a flat ground by its nominal calibration.
 
-    Returns the picture (n, n, 3) of a square with the camera in the middle of its bottom row, up ahead,
-    GSD metres per pixel, and where it is valid.
+    Returns the picture (n, n, 3) of a square with the camera in the middle of its bottom row, up
+    ahead, GSD metres per pixel, and where it is valid.
     """
     n = int(AHEAD / GSD)
     rows, columns = np.mgrid[0:n, 0:n]
@@ -37,12 +37,17 @@ def flat_projection(frame: GroundFrame) -> tuple[NDArray[np.uint8], NDArray[np.b
     with np.errstate(divide="ignore", invalid="ignore"):
         uv = optical[..., :2] / optical[..., 2:] * frame.intrinsics[0, 0] + frame.intrinsics[:2, 2]
     h, w = frame.image.shape[:2]
-    ok = (optical[..., 2] > 0.3) & (uv > 0).all(axis=-1) & (uv[..., 0] < w - 1) & (uv[..., 1] < h - 1)
+    ok = (
+        (optical[..., 2] > 0.3)
+        & (uv > 0).all(axis=-1)
+        & (uv[..., 0] < w - 1)
+        & (uv[..., 1] < h - 1)
+    )
     uv = np.where(ok[..., None], uv, -9).astype(np.float32)
     return cv2.remap(frame.image, uv[..., 0], uv[..., 1], cv2.INTER_LINEAR), ok
 
 
-def aerial_patch(town: Town, pose: CameraPose, prior: tuple[float, float]) -> NDArray[np.uint8]:
+def aerial_patch(town: Town, pose: CameraPose, prior: tuple[float, float]) -> Picture:
     """Cut the heading-up patch around ``prior`` that every shift of the projection needs."""
     n = int(AHEAD / GSD) * 2 + int(2 * HALF_PRIOR / GSD) + 1
     grid = Grid(n, n, GSD, prior, pose.yaw)
@@ -56,7 +61,9 @@ def _correlate(image: Array, template: Array) -> Array:
     """Cross-correlation: out[i, j] = sum of image[i + a, j + b] * template[a, b] ("valid")."""
     shape = image.shape
     f = np.fft.rfft2(image) * np.conj(np.fft.rfft2(template, shape))
-    return np.fft.irfft2(f, shape)[: shape[0] - template.shape[0] + 1, : shape[1] - template.shape[1] + 1]
+    return np.fft.irfft2(f, shape)[
+        : shape[0] - template.shape[0] + 1, : shape[1] - template.shape[1] + 1
+    ]
 
 
 def _best(scores: Array, patch: int, n: int, pose: CameraPose, prior: tuple[float, float]) -> float:
@@ -71,14 +78,16 @@ def _best(scores: Array, patch: int, n: int, pose: CameraPose, prior: tuple[floa
     return float(np.hypot(best[0] - pose.x, best[1] - pose.y))
 
 
-def _bins(image: NDArray[np.uint8], ok: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _bins(image: Picture, ok: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Quantised colours after a gray-world balance."""
     mean = image[ok].reshape(-1, 3).mean(axis=0) + 1.0
     level = np.clip(image / mean * 0.5 * BINS, 0, BINS - 1).astype(np.int64)
     return level[..., 0] * BINS * BINS + level[..., 1] * BINS + level[..., 2]
 
 
-def histogram_error(town: Town, pose: CameraPose, prior: tuple[float, float], frame: GroundFrame) -> float:
+def histogram_error(
+    town: Town, pose: CameraPose, prior: tuple[float, float], frame: GroundFrame
+) -> float:
     """Error of the colour-histogram correlator, metres."""
     view, ok = flat_projection(frame)
     patch = aerial_patch(town, pose, prior)
@@ -93,14 +102,16 @@ def histogram_error(town: Town, pose: CameraPose, prior: tuple[float, float], fr
     return _best(np.asarray(scores), len(patch), len(view), pose, prior)
 
 
-def _edges(image: NDArray[np.uint8]) -> Array:
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+def _edges(image: Picture) -> Array:
+    gray: Picture = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     gray = cv2.GaussianBlur(gray, (0, 0), 0.8)
     strength = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
     return np.sqrt(strength).astype(np.float64)
 
 
-def edge_error(town: Town, pose: CameraPose, prior: tuple[float, float], frame: GroundFrame) -> float:
+def edge_error(
+    town: Town, pose: CameraPose, prior: tuple[float, float], frame: GroundFrame
+) -> float:
     """Error of the edge correlation (normalised), metres."""
     view, ok = flat_projection(frame)
     ok = cv2.erode(ok.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)

@@ -56,9 +56,15 @@ class Painter:
         return s
 
     def put(
-        self, s: Array, length: Array | float, lateral: Array | float, width: Array | float, kind: int,
+        self,
+        s: Array,
+        length: Array | float,
+        lateral: Array | float,
+        width: Array | float,
+        kind: int,
         layer: int = k.L_MARK,
     ) -> None:
+        """Add a rectangle centred at each (s, lateral)."""
         if len(s):
             quads = self.street.line.quads(s, length, lateral, width)
             self.soup.add_all(quads, kind, layer, one_view(self.rng, len(s), self.share))
@@ -135,12 +141,18 @@ class Painter:
         n = max(1, int(st.line.length / 16))
         s = rng.uniform(0, st.line.length, n)
         self.put(
-            s, rng.uniform(0.8, 9, n), rng.uniform(-st.half(1) + 1, st.half(0) - 1, n),
-            rng.uniform(0.6, 2.2, n), k.PATCH, k.L_PATCH,
+            s,
+            rng.uniform(0.8, 9, n),
+            rng.uniform(-st.half(1) + 1, st.half(0) - 1, n),
+            rng.uniform(0.6, 2.2, n),
+            k.PATCH,
+            k.L_PATCH,
         )
         n = max(1, int(st.line.length / 40))
         s = rng.uniform(0, st.line.length, n)
-        self.put(s, rng.uniform(0.5, 0.9, n), (st.half(0) - st.half(1)) / 2, wide, k.PATCH, k.L_PATCH)
+        self.put(
+            s, rng.uniform(0.5, 0.9, n), (st.half(0) - st.half(1)) / 2, wide, k.PATCH, k.L_PATCH
+        )
 
     def zebra(self, s: float) -> None:
         """A crossing at ``s``: bars of a period of its own across the whole road."""
@@ -149,8 +161,13 @@ class Painter:
         lateral = np.arange(-st.half(1) + 0.4, st.half(0) - 0.3, period)
         length = rng.uniform(2.2, 4.2)
         if rng.random() < 0.3:  # two lines instead of bars
-            self.put(np.array([s - length / 2, s + length / 2]), 0.25,
-                     (st.half(0) - st.half(1)) / 2, st.half(0) + st.half(1) - 0.3, k.MARK)
+            self.put(
+                np.array([s - length / 2, s + length / 2]),
+                0.25,
+                (st.half(0) - st.half(1)) / 2,
+                st.half(0) + st.half(1) - 0.3,
+                k.MARK,
+            )
             return
         quads = st.line.quads(np.full(len(lateral), s), length, lateral, period * 0.5)
         seen = int(one_view(rng, 1, self.share * 0.7)[0])
@@ -161,10 +178,23 @@ class Painter:
         """A lane arrow pointing along ``way`` (+1 with the line) on the lane of that direction."""
         st = self.street
         lateral = -way * self.hand * st.lane / 2
-        shape = np.array([[-2, -.09], [.6, -.09], [.6, -.38], [2, 0], [.6, .38], [.6, .09], [-2, .09]])
+        shape = np.array(
+            [[-2, -0.09], [0.6, -0.09], [0.6, -0.38], [2, 0], [0.6, 0.38], [0.6, 0.09], [-2, 0.09]]
+        )
         if self.rng.random() < 0.5:  # a bend to one side
-            shape = np.array([[-2, -.09], [.3, -.09], [.9, .35], [1.2, .1], [1.5, 1.0], [.4, .9],
-                              [.7, .6], [.2, .09], [-2, .09]])
+            shape = np.array(
+                [
+                    [-2, -0.09],
+                    [0.3, -0.09],
+                    [0.9, 0.35],
+                    [1.2, 0.1],
+                    [1.5, 1.0],
+                    [0.4, 0.9],
+                    [0.7, 0.6],
+                    [0.2, 0.09],
+                    [-2, 0.09],
+                ]
+            )
         p, t = st.line.at([s])
         c = t[0] * way
         axes = np.array([c, [-c[1], c[0]]])
@@ -212,8 +242,9 @@ class Painter:
                 self.zebra(s)
             elif draw < 0.5:
                 full = (st.half(0) - st.half(1)) / 2
-                self.soup.add_all(st.line.quads([s], 3.2, full, st.half(0) + st.half(1)), k.PATCH,
-                                  k.L_PATCH)
+                self.soup.add_all(
+                    st.line.quads([s], 3.2, full, st.half(0) + st.half(1)), k.PATCH, k.L_PATCH
+                )
                 teeth = np.arange(-st.lane + 0.5, st.lane, 0.9)
                 for d in (-1.4, 1.4):
                     self.put(np.full(len(teeth), s + d), 0.9, teeth, 0.4, k.MARK)
@@ -227,7 +258,9 @@ class Painter:
                 self.put(np.array([s - 6, s + 6]), 0.15, (low + high) / 2, 2.4, kind)
 
 
-def paint(soup: Soup, rng: np.random.Generator, streets: list[Street], share: float, hand: float) -> None:
+def paint(
+    soup: Soup, rng: np.random.Generator, streets: list[Street], share: float, hand: float
+) -> None:
     """Paint every street. ``hand`` is +1 where traffic keeps right, -1 where it keeps left."""
     for street in streets:
         painter = Painter(soup, rng, street, share)

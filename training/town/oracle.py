@@ -1,10 +1,13 @@
 """Solvability: an oracle that sees the frame's true semantics and knows the true map.
 
-Each pixel's true point gives an observation (where, relative to the camera; what). The oracle knows the
-camera's heading and scores every shift of the prior square by how likely the map explains what is seen:
-log p = sum over seen cells of log((1 - e) / (e f)) where the class agrees, f being the class's frequency,
-tempered because neighbouring cells are not independent. Cars, light and texture take no part.
+Each pixel's true point gives an observation (where, relative to the camera; what). The oracle
+knows the camera's heading and scores every shift of the prior square by how well the map explains
+what is seen: the sum over seen cells of log(1 + (1 - e) / (e f)) where the class agrees, f being
+the class's frequency, tempered because neighbouring cells are not independent. Cars, light and
+texture take no part.
 """
+
+# mypy: allow-untyped-defs
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from training.town import kinds as k
 from training.town.canvas import circles
 from training.town.poses import CameraPose
 from training.town.shading import GROUND
-from training.town.shapes import AERIAL, CAMERA, Array, rectangles
+from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.town import Town
 from training.town.world import World
 
@@ -46,13 +49,15 @@ class OracleAnswer:
     second: float
 
 
-def _fill(mask: NDArray[np.uint8], shapes: list[Array], half: float, value: int) -> None:
+def _fill(mask: Picture, shapes: list[Array], half: float, value: int) -> None:
     for shape in shapes:
-        cv2.fillPoly(mask, [np.round((shape + half) / CELL * 16 - 8).astype(np.int32)], value, shift=4)
+        cv2.fillPoly(
+            mask, [np.round((shape + half) / CELL * 16 - 8).astype(np.int32)], value, shift=4
+        )
 
 
-def semantic_map(world: World, hidden: int) -> NDArray[np.uint8]:
-    """Return the classes (n, n), rows along +y, CELL metres each, without what only ``hidden`` sees."""
+def semantic_map(world: World, hidden: int) -> Picture:
+    """Return classes (n, n), rows along +y, CELL metres each, less what only ``hidden`` sees."""
     half, soup = world.half_side, world.soup
     mask = np.zeros((int(2 * half / CELL),) * 2, np.uint8)
     for shape, kind, seen in zip(soup.shapes, soup.kinds, soup.seen, strict=True):
@@ -69,7 +74,7 @@ def semantic_map(world: World, hidden: int) -> NDArray[np.uint8]:
 
 
 @njit(cache=True)
-def _scores(points, classes, weights, semantic, half, centre, shifts):  # type: ignore[no-untyped-def]
+def _scores(points, classes, weights, semantic, half, centre, shifts):
     n = len(shifts)
     out = np.zeros((n, n))
     size = semantic.shape[0]
@@ -86,13 +91,18 @@ def _scores(points, classes, weights, semantic, half, centre, shifts):  # type: 
 
 
 def observations(
-    truth: NDArray[np.float32], pose: CameraPose, semantic: NDArray[np.uint8], half: float
-) -> tuple[Array, NDArray[np.uint8]]:
-    """Return what the frame truly shows: points (n, 2) relative to the camera, map axes, and classes (n,)."""
+    truth: NDArray[np.float32], pose: CameraPose, semantic: Picture, half: float
+) -> tuple[Array, Picture]:
+    """Return what the frame truly shows.
+
+    Points (n, 2) relative to the camera in map axes, and classes (n,).
+    """
     xy, kind = truth[..., :2].reshape(-1, 2).astype(np.float64), truth[..., 3].reshape(-1)
     relative = xy - (pose.x, pose.y)
     distance = np.hypot(relative[:, 0], relative[:, 1])
-    inward = xy + relative / np.maximum(distance, 0.1)[:, None] * 0.3  # a wall's hit lies on its edge
+    inward = (
+        xy + relative / np.maximum(distance, 0.1)[:, None] * 0.3
+    )  # a wall's hit lies on its edge
     ground = kind == GROUND
     flat = np.clip(((xy + half) / CELL).astype(int), 0, len(semantic) - 1)
     classes = np.where(ground, semantic[flat[:, 1], flat[:, 0]], UNKNOWN)
@@ -117,7 +127,9 @@ class Oracle:
         self.shown = semantic_map(town.world, AERIAL)
         share = np.bincount(self.known.ravel(), minlength=CLASSES) / self.known.size
         frequency = np.maximum(share, 1e-4)
-        self.weights = TEMPER * np.log((1 - CONFUSION) / (CONFUSION * np.minimum(frequency, 0.9)) + 1)
+        self.weights = TEMPER * np.log(
+            (1 - CONFUSION) / (CONFUSION * np.minimum(frequency, 0.9)) + 1
+        )
 
     def locate(
         self, pose: CameraPose, prior: tuple[float, float], truth: NDArray[np.float32]
@@ -126,7 +138,9 @@ class Oracle:
         half = self.town.world.half_side
         points, classes = observations(truth, pose, self.shown, half)
         shifts = np.arange(-HALF_PRIOR, HALF_PRIOR + 0.01, 0.5)
-        scores = _scores(points, classes, self.weights[classes], self.known, half, np.array(prior), shifts)
+        scores = _scores(
+            points, classes, self.weights[classes], self.known, half, np.array(prior), shifts
+        )
         mass = np.exp(scores - scores.max())
         mass /= mass.sum()
         i, j = np.unravel_index(int(np.argmax(scores)), scores.shape)
@@ -146,5 +160,3 @@ def frame_truth(town: Town, pose: CameraPose, stream: str, index: int) -> NDArra
     truth = np.empty((160, 240, 4), np.float32)
     town.render(pose, "pinhole", 240, 160, stream, index, truth=truth)
     return truth
-
-

@@ -1,4 +1,4 @@
-"""Colours of the ground, drawn for one view: nothing here is shared between camera and aerial picture."""
+"""Colours drawn for one view: nothing here is shared between camera and aerial picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _tinted(rng: np.random.Generator, low: float, high: float, tint: float) -> A
 
 
 def ground_palette(rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return base colours (classes, 3) RGB and how much single objects of a class vary (classes,)."""
+    """Return base colours (classes, 3) RGB and how much objects of a class vary (classes,)."""
     base = np.zeros((k.GROUND_CLASSES, 3))
     green = rng.uniform(50, 120)
     base[k.GRASS] = [green * rng.uniform(0.7, 1.15), green, green * rng.uniform(0.4, 0.75)]
@@ -62,6 +62,8 @@ def roof_colors(rng: np.random.Generator, styles: Array) -> Array:
 
 def car_colors(rng: np.random.Generator, count: int) -> Array:
     """Return (n, 3) RGB of cars."""
-    gray = rng.choice([25.0, 60.0, 120.0, 175.0, 230.0], count)[:, None] + rng.normal(0, 8, (count, 3))
+    gray = rng.choice([25.0, 60.0, 120.0, 175.0, 230.0], count)[:, None] + rng.normal(
+        0, 8, (count, 3)
+    )
     hue = rng.uniform(20, 190, (count, 3))
     return np.clip(np.where(rng.random((count, 1)) < 0.7, gray, hue), 8, 250)

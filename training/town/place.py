@@ -37,7 +37,9 @@ def place_town(seed: int) -> Place:
     """Draw a place whose UTM grid convergence is between 1 and 3 degrees."""
     rng = stream(seed, "place")
     latitude = float(rng.uniform(32, 62) * rng.choice([-1, 1], p=[0.2, 0.8]))
-    least = math.degrees(math.asin(math.tan(MIN_CONVERGENCE * 1.1))) / math.sin(abs(math.radians(latitude)))
+    least = math.degrees(math.asin(math.tan(MIN_CONVERGENCE * 1.1))) / math.sin(
+        abs(math.radians(latitude))
+    )
     zone = int(rng.integers(1, 61))
     off = float(rng.uniform(least, 2.95) * rng.choice([-1, 1]))
     longitude = zone * 6 - 183 + off
@@ -46,7 +48,10 @@ def place_town(seed: int) -> Place:
     east, north = utm(longitude, latitude)
     factors = utm.get_factors(longitude, latitude)
     side = AERIAL_SIZE * UTM_GSD
-    corner = (round((east - side / 2) / UTM_GSD) * UTM_GSD, round((north + side / 2) / UTM_GSD) * UTM_GSD)
+    corner = (
+        round((east - side / 2) / UTM_GSD) * UTM_GSD,
+        round((north + side / 2) / UTM_GSD) * UTM_GSD,
+    )
     scale = factors.meridional_scale
     convergence = math.radians(factors.meridian_convergence)
     # UTM axes differ from map by a turn and a scale; over 160 m what remains is below 1 mm.

@@ -42,7 +42,9 @@ class PoseSampler:
         self.weights = np.array(lengths) / max(sum(lengths), 1e-9)
         self.blocks = np.array(world.built.blocks).reshape(-1, 8)
 
-    def _on_lane(self, rng: np.random.Generator, street: Street, s: float, wrong: bool) -> tuple[Array, float]:
+    def _on_lane(
+        self, rng: np.random.Generator, street: Street, s: float, wrong: bool
+    ) -> tuple[Array, float]:
         way = float(rng.choice([-1, 1]))
         side = -way * self.world.hand * (-1 if wrong else 1)
         lateral = side * street.lane / 2 + rng.normal(0, 0.25)
@@ -57,7 +59,9 @@ class PoseSampler:
         if kind in ("junction", "turn"):
             if not street.joints:
                 return None
-            s = float(np.clip(rng.choice(street.joints) + rng.normal(0, 2.5), 0, street.line.length))
+            s = float(
+                np.clip(rng.choice(street.joints) + rng.normal(0, 2.5), 0, street.line.length)
+            )
         elif near < 9:
             return None
         if kind == "car_park":
@@ -68,7 +72,9 @@ class PoseSampler:
             yaw += rng.choice([-1, 1]) * np.deg2rad(rng.uniform(20, 75))
         if kind == "yaw_offset":
             yaw += rng.choice([-1, 1]) * np.deg2rad(rng.uniform(4, 20))
-        return CameraPose(float(p[0]), float(p[1]), float((yaw + np.pi) % (2 * np.pi) - np.pi), kind)
+        return CameraPose(
+            float(p[0]), float(p[1]), float((yaw + np.pi) % (2 * np.pi) - np.pi), kind
+        )
 
     def _in_lot(self, rng: np.random.Generator) -> CameraPose | None:
         if not self.world.built.lots:
@@ -77,8 +83,12 @@ class PoseSampler:
         along, across = rng.uniform(-0.45, 0.45) * length, rng.normal(0, 0.8)
         c, s = np.cos(yaw), np.sin(yaw)
         turn = rng.choice([0, np.pi]) + rng.normal(0, np.deg2rad(25))
-        return CameraPose(float(x + c * along - s * across), float(y + s * along + c * across),
-                          float((yaw + turn + np.pi) % (2 * np.pi) - np.pi), "car_park")
+        return CameraPose(
+            float(x + c * along - s * across),
+            float(y + s * along + c * across),
+            float((yaw + turn + np.pi) % (2 * np.pi) - np.pi),
+            "car_park",
+        )
 
     def _clear(self, pose: CameraPose) -> bool:
         """Inside the margin, and not within a metre of a building."""
@@ -116,7 +126,9 @@ class PoseSampler:
         chances = np.array(CHANCES[1:]) / sum(CHANCES[1:])
         kind = "street"
         for attempt in range(MAX_ATTEMPTS):
-            if off_road and attempt % 10 == 0:  # a kind for which there is no room gives way to another
+            if (
+                off_road and attempt % 10 == 0
+            ):  # a kind for which there is no room gives way to another
                 kind = str(rng.choice(KINDS[1:], p=chances))
             pose = self._draw(rng, kind)
             if pose is None or not self._clear(pose):

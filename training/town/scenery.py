@@ -1,4 +1,4 @@
-"""What the town's camera sees: its own painted ground, and the tables that its columns are cast from."""
+"""What the camera sees: its own painted ground, and the tables its columns are cast from."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from training.town import kinds as k
 from training.town.canvas import circles, fill, fill_convex, hulls, soup_pixels, subpixels
 from training.town.palette import car_colors, object_colors, roof_colors
 from training.town.seeds import stream
-from training.town.shapes import AERIAL, CAMERA, Array, rectangles
+from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.world import HEIGHT_STEP, World
 
 GROUND_GSD = 0.1
 SHADOW_GSD = 0.2
-ROUGHNESS = {k.GRASS: 60, k.BED: 90, k.SOIL: 50, k.ASPHALT: 16, k.LOT: 18, k.PAVEMENT: 18, k.YARD: 30}
+ROUGHNESS = {
+    k.GRASS: 60,
+    k.BED: 90,
+    k.SOIL: 50,
+    k.ASPHALT: 16,
+    k.LOT: 18,
+    k.PAVEMENT: 18,
+    k.YARD: 30,
+}
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ class Scenery:
         hand: +1 where traffic keeps right, -1 where it keeps left.
     """
 
-    ground: tuple[NDArray[np.uint8], ...]
-    shadow: NDArray[np.uint8]
+    ground: tuple[Picture, ...]
+    shadow: Picture
     sun: tuple[float, float]
     walls: NDArray[np.float32]
     wall_kind: NDArray[np.int32]
@@ -68,26 +76,30 @@ def elevation(world_height: Array, half: float, xy: Array) -> Array:
     return out
 
 
-def _paint_ground(world: World, rng: np.random.Generator) -> tuple[NDArray[np.uint8], ...]:
+def _paint_ground(world: World, rng: np.random.Generator) -> tuple[Picture, ...]:
     size = int(2 * world.half_side / GROUND_GSD)
     image = np.empty((size, size, 4), np.uint8)
     base = rng.uniform([45, 60, 25], [110, 125, 65])
     image[:] = np.array([*base, ROUGHNESS[k.GRASS]], np.uint8)
     soup = world.soup
-    rough = np.array([ROUGHNESS.get(c, 12) for c in range(k.GROUND_CLASSES)])[np.asarray(soup.kinds)]
+    rough = np.array([ROUGHNESS.get(c, 12) for c in range(k.GROUND_CLASSES)])[
+        np.asarray(soup.kinds)
+    ]
     colors = np.column_stack([object_colors(rng, soup.kinds), rough])
     outlines = soup_pixels(soup, lambda xy: (xy + world.half_side) / GROUND_GSD - 0.5)
     for uv, color, seen in zip(outlines, colors, soup.seen, strict=True):
         if seen != AERIAL:
             fill(image, uv, color)
-    levels = [image]
+    levels: list[Picture] = [image]
     for _ in range(2):
         last = levels[-1]
-        levels.append(cv2.resize(last, (len(last) // 4, len(last) // 4), interpolation=cv2.INTER_AREA))
+        levels.append(
+            cv2.resize(last, (len(last) // 4, len(last) // 4), interpolation=cv2.INTER_AREA)
+        )
     return tuple(levels)
 
 
-def _paint_shadow(world: World, sun: tuple[float, float]) -> NDArray[np.uint8]:
+def _paint_shadow(world: World, sun: tuple[float, float]) -> Picture:
     size = int(2 * world.half_side / SHADOW_GSD)
     mask = np.zeros((size, size), np.uint8)
     cast = -np.array([np.cos(sun[0]), np.sin(sun[0])]) / np.tan(sun[1])
@@ -127,16 +139,33 @@ class _Tables:
     def foot(self, xy: Array) -> Array:
         return elevation(self.world.height, self.world.half_side, xy)
 
-    def add_boxes(self, table: Array, bottom: Array | float, top: Array, kind: Array | int, style: Array) -> None:
-        """Add oriented boxes, rows (x, y, yaw, length, width), from ``bottom`` to ``top`` above the ground."""
+    def add_boxes(
+        self,
+        table: Array,
+        bottom: Array | float,
+        top: Array,
+        kind: Array | int,
+        style: NDArray[np.int64],
+    ) -> None:
+        """Add boxes (x, y, yaw, length, width) from ``bottom`` to ``top`` above the ground."""
         foot = self.foot(table[:, :2])
-        self.boxes.append(np.column_stack([
-            table[:, :2], np.cos(table[:, 2]), np.sin(table[:, 2]), table[:, 3:5] / 2, foot + bottom, foot + top]))
+        self.boxes.append(
+            np.column_stack(
+                [
+                    table[:, :2],
+                    np.cos(table[:, 2]),
+                    np.sin(table[:, 2]),
+                    table[:, 3:5] / 2,
+                    foot + bottom,
+                    foot + top,
+                ]
+            )
+        )
         self.box_kind.append(np.column_stack([np.broadcast_to(kind, len(table)), style]))
 
 
 def _wall_styles(t: _Tables, blocks: Array) -> NDArray[np.int64]:
-    """Facades: colour, storey height, window period, share of the period that is window, cladding."""
+    """Facades: colour, storey height, window period, share of it that is window, cladding."""
     salt = int(t.rng.integers(1 << 30))
     colors, own = np.zeros((len(blocks), 3)), np.zeros((len(blocks), 4))
     for i, style in enumerate(blocks[:, 7].astype(int)):
@@ -148,7 +177,12 @@ def _wall_styles(t: _Tables, blocks: Array) -> NDArray[np.int64]:
             colors[i] = np.array([1.0, 0.96, 0.86]) * rng.uniform(130, 225)
         else:
             colors[i] = rng.uniform(70, 190) + rng.normal(0, 18, 3)
-        own[i] = [rng.uniform(2.7, 3.2), rng.uniform(1.9, 4.2), rng.uniform(0.3, 0.6), float(tone < 0.35)]
+        own[i] = [
+            rng.uniform(2.7, 3.2),
+            rng.uniform(1.9, 4.2),
+            rng.uniform(0.3, 0.6),
+            float(tone < 0.35),
+        ]
     return t.style(np.clip(colors, 20, 245), own)
 
 
@@ -177,11 +211,21 @@ def _add_boxes(t: _Tables) -> None:
     rails = np.array(world.built.rails).reshape(-1, 7)[np.array(world.built.rail_seen) != AERIAL]
     n = len(rails)
     hedge = np.stack([rng.uniform(25, 75, n), rng.uniform(50, 100, n), rng.uniform(15, 45, n)], 1)
-    colors = np.where(rails[:, 6:7] == k.HEDGE, hedge, rng.uniform(50, 200, (n, 1)) + rng.normal(0, 15, (n, 3)))
-    t.add_boxes(rails[:, :5], -0.2, rails[:, 5], rails[:, 6], t.style(np.clip(colors, 5, 250), np.zeros((n, 4))))
+    colors = np.where(
+        rails[:, 6:7] == k.HEDGE, hedge, rng.uniform(50, 200, (n, 1)) + rng.normal(0, 15, (n, 3))
+    )
+    t.add_boxes(
+        rails[:, :5],
+        -0.2,
+        rails[:, 5],
+        rails[:, 6],
+        t.style(np.clip(colors, 5, 250), np.zeros((n, 4))),
+    )
     cabinets = f.cabinets[f.cabinet_seen != AERIAL]
     n = len(cabinets)
-    style = t.style(np.clip(rng.uniform(30, 170, (n, 1)) + rng.normal(0, 15, (n, 3)), 5, 250), np.zeros((n, 4)))
+    style = t.style(
+        np.clip(rng.uniform(30, 170, (n, 1)) + rng.normal(0, 15, (n, 3)), 5, 250), np.zeros((n, 4))
+    )
     glass = np.where(cabinets[:, 5] > 2.2, k.GLASSHOUSE, k.BOX)
     t.add_boxes(cabinets[:, :5], -0.2, cabinets[:, 5], glass, style)
     cars = f.cars[f.car_seen == CAMERA]
@@ -214,13 +258,17 @@ def _add_plates(t: _Tables, posts: Array) -> None:
     tall = posts[:, 3] > 4
     signs = posts[(posts[:, 3] > 2) & ~tall]
     n = len(signs)
-    table = np.column_stack([signs[:, :2], rng.uniform(0, np.pi, n), rng.uniform(0.4, 0.9, n), np.full(n, 0.06)])
+    table = np.column_stack(
+        [signs[:, :2], rng.uniform(0, np.pi, n), rng.uniform(0.4, 0.9, n), np.full(n, 0.06)]
+    )
     hue = np.array([[200, 30, 30], [30, 70, 180], [235, 235, 235], [230, 190, 30], [40, 110, 60]])
     style = t.style(hue[rng.integers(0, 5, n)].astype(float), np.zeros((n, 4)))
     t.add_boxes(table, signs[:, 3] - rng.uniform(0.5, 0.9, n), signs[:, 3], k.BOX, style)
     lamps = posts[tall]
     n = len(lamps)
-    table = np.column_stack([lamps[:, :2], rng.uniform(0, np.pi, n), np.full(n, 1.1), np.full(n, 0.25)])
+    table = np.column_stack(
+        [lamps[:, :2], rng.uniform(0, np.pi, n), np.full(n, 1.1), np.full(n, 0.25)]
+    )
     style = t.style(np.full((n, 3), 120.0), np.zeros((n, 4)))
     t.add_boxes(table, lamps[:, 3] - 0.15, lamps[:, 3], k.POLE, style)
 
@@ -239,13 +287,28 @@ def make_scenery(seed: int, world: World) -> Scenery:
     foot = t.foot(trees[:, :2])
     green = np.stack([rng.uniform(25, 100, n), rng.uniform(45, 120, n), rng.uniform(12, 55, n)], 1)
     style = t.style(green, np.column_stack([rng.uniform(30, 95, n), np.zeros((n, 3))]))
-    table = np.column_stack([trees[:, :3], foot, foot + trees[:, 4], foot + trees[:, 3], trees[:, 5],
-                             rng.uniform(0.55, 1.0, n)])
+    table = np.column_stack(
+        [
+            trees[:, :3],
+            foot,
+            foot + trees[:, 4],
+            foot + trees[:, 3],
+            trees[:, 5],
+            rng.uniform(0.55, 1.0, n),
+        ]
+    )
     return Scenery(
-        ground, _paint_shadow(world, sun), sun,
-        np.concatenate(t.walls).astype(np.float32), np.concatenate(t.wall_kind).astype(np.int32),
-        np.concatenate(t.boxes).astype(np.float32), np.concatenate(t.box_kind).astype(np.int32),
-        table.astype(np.float32), style.astype(np.int32),
-        np.concatenate(t.styles).astype(np.float32), world.height.astype(np.float32), world.half_side,
+        ground,
+        _paint_shadow(world, sun),
+        sun,
+        np.concatenate(t.walls).astype(np.float32),
+        np.concatenate(t.wall_kind).astype(np.int32),
+        np.concatenate(t.boxes).astype(np.float32),
+        np.concatenate(t.box_kind).astype(np.int32),
+        table.astype(np.float32),
+        style.astype(np.int32),
+        np.concatenate(t.styles).astype(np.float32),
+        world.height.astype(np.float32),
+        world.half_side,
         world.hand,
     )

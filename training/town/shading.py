@@ -1,5 +1,7 @@
 """Colour of every pixel: ground, surfaces, sky."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs
+# Compiled by numba, which takes its types from the arguments.
 from __future__ import annotations
 
 import math
@@ -14,19 +16,19 @@ SKY, GROUND = -1, -2
 
 
 @njit(cache=True, inline="always")
-def _noise(tile, u, v):  # type: ignore[no-untyped-def]
+def _noise(tile, u, v):
     return tile[int(math.floor(v)) & 511, int(math.floor(u)) & 511]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _hash(a, b, c):  # type: ignore[no-untyped-def]
+def _hash(a, b, c):
     h = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(c) * 83492791)
     h = (h ^ (h >> 13)) * 1274126177
     return ((h ^ (h >> 16)) & 1023) / 1023.0
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _facade(u, z, top, style, tile, texel, out):  # type: ignore[no-untyped-def]
+def _facade(u, z, top, style, tile, texel, out):
     """Colour of a wall ``u`` metres along it and ``z`` above its foot."""
     storey, period, share, brick, salt = style[3], style[4], style[5], style[6], style[7]
     gain = 1.0
@@ -51,7 +53,11 @@ def _facade(u, z, top, style, tile, texel, out):  # type: ignore[no-untyped-def]
     if floor == 0 and _hash(column, 7, salt) < 0.22:
         if fu * period < 0.55 and fz < 0.76:
             tone = _hash(column, 3, salt)
-            out[0], out[1], out[2] = 30 + 120 * tone, 30 + 70 * _hash(column, 5, salt), 25 + 90 * (1 - tone)
+            out[0], out[1], out[2] = (
+                30 + 120 * tone,
+                30 + 70 * _hash(column, 5, salt),
+                25 + 90 * (1 - tone),
+            )
             return
     if fu < share / 2 and 0.3 < fz < 0.82 and top - z > 0.3:
         if fu > share / 2 - 0.05 or fz < 0.34 or fz > 0.78:
@@ -63,11 +69,15 @@ def _facade(u, z, top, style, tile, texel, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _surface(kind, u, z, z0, z1, style, tile, texel, out):  # type: ignore[no-untyped-def]
+def _surface(kind, u, z, z0, z1, style, tile, texel, out):
     """Colour of anything that stands up but walls and crowns."""
     gain = 1.0
     if kind == HEDGE:
-        gain = 0.8 + 0.25 * (z - z0) / (z1 - z0 + 0.01) + 0.22 * _noise(tile, u * 14 + style[7], z * 14)
+        gain = (
+            0.8
+            + 0.25 * (z - z0) / (z1 - z0 + 0.01)
+            + 0.22 * _noise(tile, u * 14 + style[7], z * 14)
+        )
     elif kind == FENCE:
         gain = 0.75 if (u * 6.5) % 1.0 < 0.15 else 1.0 + 0.05 * _noise(tile, u * 9 + style[7], z)
     elif kind == ROOF:
@@ -76,14 +86,16 @@ def _surface(kind, u, z, z0, z1, style, tile, texel, out):  # type: ignore[no-un
         gain = 1.0 + 0.06 * _noise(tile, u * 9 + style[7], z * 9)
     elif kind == TRUNK:
         for m in range(3):
-            out[m] = (62.0, 52.0, 42.0)[m] * (0.85 + 0.1 * _noise(tile, z * 9 + style[7], 3.0 + style[7]))
+            out[m] = (62.0, 52.0, 42.0)[m] * (
+                0.85 + 0.1 * _noise(tile, z * 9 + style[7], 3.0 + style[7])
+            )
         return
     for m in range(3):
         out[m] = style[m] * gain
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _car(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
+def _car(u, z, z0, z1, style, out):
     """A car's side or end; u carries 100 on its long sides."""
     for m in range(3):
         out[m] = style[m]
@@ -101,7 +113,7 @@ def _car(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _glass(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
+def _glass(u, z, z0, z1, style, out):
     """A car's cabin or a shelter: dark panes below a coloured roof."""
     part = (z - z0) / (z1 - z0)
     along = u - 100 if u > 50 else u
@@ -111,7 +123,7 @@ def _glass(u, z, z0, z1, style, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _texel(level, half, gsd, x, y, out):  # type: ignore[no-untyped-def]
+def _texel(level, half, gsd, x, y, out):
     """Add one bilinear sample of the painted ground to out (4,)."""
     n = level.shape[0]
     u = min(max((x + half) / gsd - 0.5, 0.0), n - 1.001)
@@ -125,7 +137,7 @@ def _texel(level, half, gsd, x, y, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, out):  # type: ignore[no-untyped-def]
+def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, out):
     """Colour of the ground at (x, y); along and across: the pixel's footprint, metres."""
     taps = 1 if along < 0.2 else (2 if along < 0.6 else 3)
     size = max(across, along / taps)
@@ -158,7 +170,7 @@ def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, 
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _sky(az, t, day, tile, out):  # type: ignore[no-untyped-def]
+def _sky(az, t, day, tile, out):
     """Sky above, hazy silhouettes on the horizon; day holds the frame's colours."""
     line = 0.035 + day[12] * (0.5 + 0.3 * _noise(tile, az * 40 + day[13], 5.0 + day[13]))
     if t < line:
@@ -168,7 +180,11 @@ def _sky(az, t, day, tile, out):  # type: ignore[no-untyped-def]
     w = min(1.0, t / 0.9)
     cloud = 0.0
     v = 60.0 / (t + 0.25)
-    cloud = _noise(tile, az * 50 + day[13], v) * 0.5 + 0.5 * _noise(tile, az * 22 + day[13], v * 0.5) + day[9]
+    cloud = (
+        _noise(tile, az * 50 + day[13], v) * 0.5
+        + 0.5 * _noise(tile, az * 22 + day[13], v * 0.5)
+        + day[9]
+    )
     cloud = min(1.0, max(0.0, cloud))
     for m in range(3):
         blue = day[m] * w + day[3 + m] * (1 - w)
@@ -176,8 +192,8 @@ def _sky(az, t, day, tile, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):  # type: ignore[no-untyped-def]
-    """Index of the nearest surface of column j that tangent t meets before dg, and whether its top; or -1."""
+def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):
+    """Index of column j's nearest surface at tangent t before dg, and whether its top; or -1."""
     for n in range(count[j]):
         d = hits[j, n, 0]
         if d > dg:
@@ -204,11 +220,37 @@ def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):  # type: ignor
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def shade(  # type: ignore[no-untyped-def]
-    panorama, focal, cu, cv, rotation, az0, full, yaw, cx, cy, cz, count, hits, kinds, tangents, distances,
-    trees, tree_style, styles, l0, l1, l2, shadow, half, tile, day, image, truth,
+def shade(
+    panorama,
+    focal,
+    cu,
+    cv,
+    rotation,
+    az0,
+    full,
+    yaw,
+    cx,
+    cy,
+    cz,
+    count,
+    hits,
+    kinds,
+    tangents,
+    distances,
+    trees,
+    tree_style,
+    styles,
+    l0,
+    l1,
+    l2,
+    shadow,
+    half,
+    tile,
+    day,
+    image,
+    truth,
 ):
-    """Fill image (h, w, 3) float32; and truth (h, w, 4) float32, x, y, z, kind, where it has rows."""
+    """Fill image (h, w, 3) and, where it has rows, truth (h, w, 4): x, y, z, kind; float32."""
     h, w = image.shape[0], image.shape[1]
     step = 2 * math.pi / full
     columns = count.shape[0]
@@ -245,7 +287,9 @@ def shade(  # type: ignore[no-untyped-def]
                     i = kinds[j, n, 1]
                     style = styles[tree_style[i]]
                     up = (zz - (hits[j, n, 2] + hits[j, n, 3]) / 2) / (lit + 1e-6)
-                    grain = _noise(tile, (hits[j, n, 4] * trees[i, 2] + i * 7.3) * 13, zz * 13 + i * 17)
+                    grain = _noise(
+                        tile, (hits[j, n, 4] * trees[i, 2] + i * 7.3) * 13, zz * 13 + i * 17
+                    )
                     gain = 0.75 + 0.25 * up + 0.2 * grain
                     for m in range(3):
                         out[m] = style[m] * gain
@@ -254,13 +298,25 @@ def shade(  # type: ignore[no-untyped-def]
                     texel = d * pixel
                     if kind == WALL:
                         base = hits[j, n, 2] + 1.0
-                        _facade(hits[j, n, 4], zz - base, hits[j, n, 3] - base, style, tile, texel, out)
+                        _facade(
+                            hits[j, n, 4], zz - base, hits[j, n, 3] - base, style, tile, texel, out
+                        )
                     elif kind == CAR:
                         _car(hits[j, n, 4], zz, hits[j, n, 2], hits[j, n, 3], style, out)
                     elif kind == GLASSHOUSE:
                         _glass(hits[j, n, 4], zz, hits[j, n, 2], hits[j, n, 3], style, out)
                     else:
-                        _surface(kind, hits[j, n, 4], zz, hits[j, n, 2], hits[j, n, 3], style, tile, texel, out)
+                        _surface(
+                            kind,
+                            hits[j, n, 4],
+                            zz,
+                            hits[j, n, 2],
+                            hits[j, n, 3],
+                            style,
+                            tile,
+                            texel,
+                            out,
+                        )
                     if on_top:
                         for m in range(3):
                             out[m] = min(255.0, style[m] * 1.05)
@@ -272,8 +328,23 @@ def shade(  # type: ignore[no-untyped-def]
                 d = dg
                 kind = GROUND
                 along = dg * dg / max(0.6, cz - day[15]) * pixel
-                _ground(cx + d * c, cy + d * s, d, c, s, min(along, 6.0), d * pixel, l0, l1, l2, shadow, half,
-                        tile, day[14] * 0.6, out)
+                _ground(
+                    cx + d * c,
+                    cy + d * s,
+                    d,
+                    c,
+                    s,
+                    min(along, 6.0),
+                    d * pixel,
+                    l0,
+                    l1,
+                    l2,
+                    shadow,
+                    half,
+                    tile,
+                    day[14] * 0.6,
+                    out,
+                )
             if kind == SKY:
                 _sky(az, t, day, tile, out)
             else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Picture = NDArray[Any]
+"""What OpenCV paints on and returns: its stubs know no element type."""
 
 BOTH, CAMERA, AERIAL = 0, 1, 2
 """Who sees an object: both views, the camera only, the aerial picture only."""
@@ -31,6 +34,7 @@ class Line:
 
     @property
     def length(self) -> float:
+        """Arc length of the whole line, metres."""
         return float(self.arc[-1])
 
     def at(self, s: ArrayLike) -> tuple[Array, Array]:
@@ -50,14 +54,14 @@ class Line:
         return out
 
     def strip(self, s0: float, s1: float, l0: float, l1: float, step: float = 3.0) -> Array:
-        """Return the outline of the band between laterals ``l0`` and ``l1`` from ``s0`` to ``s1``."""
+        """Return the outline of the band from laterals ``l0`` to ``l1``, ``s0`` to ``s1``."""
         s = np.linspace(s0, s1, max(2, int((s1 - s0) / step) + 2))
         p, t = self.at(s)
         left = np.stack([-t[:, 1], t[:, 0]], axis=1)
         return np.concatenate([p + left * l0, (p + left * l1)[::-1]])
 
     def quads(self, s: ArrayLike, length: ArrayLike, lateral: ArrayLike, width: ArrayLike) -> Array:
-        """Return straight rectangles (n, 4, 2) centred at (s, lateral), ``length`` along the line."""
+        """Return rectangles (n, 4, 2) centred at (s, lateral), ``length`` along the line."""
         p, t = self.at(s)
         n = len(p)
         left = np.stack([-t[:, 1], t[:, 0]], axis=1)
@@ -101,6 +105,7 @@ class Soup:
     seen: list[int] = field(default_factory=list)
 
     def add(self, shape: Array, kind: int, layer: int, seen: int = BOTH) -> None:
+        """Add one outline (n, 2)."""
         self.shapes.append(shape)
         self.kinds.append(kind)
         self.layers.append(layer)

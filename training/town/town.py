@@ -16,7 +16,7 @@ from training.town.place import place_town
 from training.town.poses import MARGIN, CameraPose, PoseSampler
 from training.town.scenery import Scenery, make_scenery
 from training.town.seeds import check_training_seed, split_of, stream
-from training.town.shapes import Array
+from training.town.shapes import Array, Picture
 from training.town.streets import Street
 from training.town.world import World, make_world
 
@@ -32,7 +32,7 @@ class Town:
         seed: what it was made from.
         datum, epsg: origin of ``map`` and the UTM zone of the aerial picture.
         corner: UTM easting and northing of the outer corner of the picture's top left pixel.
-        grid: the aerial picture's grid in ``map``: 0.2 m in UTM, its up turned by the grid convergence.
+        grid: the aerial picture's grid in ``map``: 0.2 m in UTM, turned by the grid convergence.
         world: the geometry.
     """
 
@@ -51,11 +51,11 @@ class Town:
         return self.world.streets
 
     @cached_property
-    def _painted(self) -> tuple[NDArray[np.uint8], Array]:
+    def _painted(self) -> tuple[Picture, Array]:
         return paint_aerial(self.seed, self.world, self.grid)
 
     @property
-    def aerial(self) -> NDArray[np.uint8]:
+    def aerial(self) -> Picture:
         """The aerial picture, (H, W, 3) uint8 RGB, on ``grid``; painted on first use."""
         return self._painted[0]
 
@@ -71,12 +71,15 @@ class Town:
 
     @cached_property
     def sampler(self) -> PoseSampler:
+        """Where cameras may stand."""
         # the grid is turned by the convergence: its corners reach out, its sides never come nearer
         reach = self.grid.width * self.grid.gsd / 2 - MARGIN
         return PoseSampler(self.world, reach - 5.0)
 
-    def poses(self, count: int, stream: str = "train", min_distance: float = 0.0) -> list[CameraPose]:
-        """Draw camera poses, at least 70 m inside the picture and a quarter of them off the plain road.
+    def poses(
+        self, count: int, stream: str = "train", min_distance: float = 0.0
+    ) -> list[CameraPose]:
+        """Draw camera poses at least 70 m inside the picture, a quarter off the plain road.
 
         Raises:
             ValueError: where the town has no room for that many ``min_distance`` metres apart.
@@ -88,8 +91,14 @@ class Town:
         return CameraRig.draw(stream(self.seed, "rig", stream_name, index), view == "panorama")
 
     def render(
-        self, pose: CameraPose, view: Literal["pinhole", "panorama"], width: int, height: int,
-        stream: str = "train", index: int = 0, rig: CameraRig | None = None,
+        self,
+        pose: CameraPose,
+        view: Literal["pinhole", "panorama"],
+        width: int,
+        height: int,
+        stream: str = "train",
+        index: int = 0,
+        rig: CameraRig | None = None,
         truth: NDArray[np.float32] | None = None,
     ) -> GroundFrame:
         """Render what a camera sees at ``pose``.

@@ -26,8 +26,8 @@ class World:
         hand: +1 where traffic keeps right, -1 where it keeps left.
         share: share of trees and marks that only one view sees, 0.2 ... 0.4.
         soup: ground polygons in painting order.
-        height: ground height (n, n) on a lattice of HEIGHT_STEP metres, rows along y from -half_side
-            - HEIGHT_STEP, columns along x likewise.
+        height: ground height (n, n) on a lattice of HEIGHT_STEP metres, rows along y from
+            -half_side - HEIGHT_STEP, columns along x likewise.
     """
 
     half_side: float
@@ -67,5 +67,13 @@ def make_world(seed: int, half_side: float) -> World:
     paint(soup, stream(seed, "marks"), streets, share, hand)
     soup.sort()
     furniture = furnish(stream(seed, "furniture"), streets, built, share, hand)
-    return World(half_side, hand, share, streets, soup, built, furniture,
-                 _terrain(stream(seed, "terrain"), half_side))
+    return World(
+        half_side,
+        hand,
+        share,
+        streets,
+        soup,
+        built,
+        furniture,
+        _terrain(stream(seed, "terrain"), half_side),
+    )
