@@ -68,6 +68,7 @@ class CVML(CrossViewModel):
         width: factor on all channel counts of backbone and decoder.
         heads: D, SAFA's masks.
         norm: "none" (the authors'), "batch" or "group": normalisation after plain convolutions.
+        blind: the control without a camera: the ground picture is replaced by grey.
 
     Raises:
         ValueError: for sizes that do not go together.
@@ -82,10 +83,12 @@ class CVML(CrossViewModel):
         width: float = 1.0,
         heads: int = 8,
         norm: str = "none",
+        blind: bool = False,
     ) -> None:
         super().__init__()
         self.view = make_view(view)
         self.cells = cells
+        self.blind = blind
         self.fusion = check_fusion(fusion)
         if backbone not in BACKBONES:
             raise ValueError(f"backbone {backbone!r}: expected one of {', '.join(BACKBONES)}")
@@ -129,7 +132,8 @@ class CVML(CrossViewModel):
 
     def encode_ground(self, ground: GroundInput) -> Tensor:
         """Return (B, D · C) float32 descriptors of unit length; only ``ground.image`` is used."""
-        feature = pool_same(self.ground_trunk(self._input(ground.image))[-1])
+        image = torch.full_like(ground.image, 118.0) if self.blind else ground.image
+        feature = pool_same(self.ground_trunk(self._input(image))[-1])
         return unit_length(self.ground_safa(feature.flatten(2).transpose(1, 2)))
 
     def prepare_inference(self, dtype: torch.dtype = torch.bfloat16) -> CVML:
@@ -161,17 +165,15 @@ class CVML(CrossViewModel):
 
     def match(self, aerial: AerialEncoding, ground: Tensor) -> Scores:
         """Decode the matching map into log mass over the aerial picture's cells."""
-        return self._scores(aerial, ground, self.matching_map(aerial, ground))
+        return self.match_with_bottleneck(aerial, ground)[0]
 
-    def match_with_bottleneck(self, aerial: Tensor, ground: GroundInput) -> tuple[Scores, Tensor]:
-        """Return the Scores of a pair and its (B, N, N) matching map, which infoNCE trains."""
-        encoding, descriptor = self.encode_aerial(aerial), self.encode_ground(ground)
-        matching = self.matching_map(encoding, descriptor)
-        return self._scores(encoding, descriptor, matching), matching
-
-    def _scores(self, aerial: AerialEncoding, ground: Tensor, matching: Tensor) -> Scores:
+    def match_with_bottleneck(
+        self, aerial: AerialEncoding, ground: Tensor
+    ) -> tuple[Scores, Tensor]:
+        """Return what match() does and the (B, N, N) matching map, which infoNCE trains."""
+        matching = self.matching_map(aerial, ground)
         log_mass = log_softmax_map(self.logits(aerial, ground, matching))
-        return Scores(log_mass, log_mass.new_zeros(1))
+        return Scores(log_mass, log_mass.new_zeros(1)), matching
 
 
 def make_view(view: str | Mapping[str, Any] | View) -> View:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from cross_view_localizer.models import registry, weights
-from cross_view_localizer.models.contract import GroundInput, View
+from cross_view_localizer.models.contract import GroundInput, Scores, View
 from cross_view_localizer.models.cvml import CVML, VIEWS
 from cross_view_localizer.models.safa import Safa, split_cells, unit_length
 from cross_view_localizer.models.upconv import UpConv
@@ -157,12 +157,16 @@ def pair(model: CVML, batch: int = 1) -> tuple[torch.Tensor, GroundInput]:
     return aerial, GroundInput(ground, UNUSED, UNUSED, UNUSED)
 
 
+def both(model: CVML, aerial: torch.Tensor, ground: GroundInput) -> tuple[Scores, torch.Tensor]:
+    return model.match_with_bottleneck(model.encode_aerial(aerial), model.encode_ground(ground))
+
+
 @pytest.mark.parametrize(("cells", "stages"), [(1, 9), (2, 8), (4, 7), (8, 6), (16, 5)])
 def test_each_number_of_cells_gives_a_map_over_all_pixels(cells: int, stages: int) -> None:
     model = CVML("robotcar", cells=cells, width=1 / 16).eval()
     assert len(model.decoder.stages) == stages
     with torch.inference_mode():
-        scores, matching = model.match_with_bottleneck(*pair(model))
+        scores, matching = both(model, *pair(model))
     assert matching.shape == (1, cells, cells)
     assert scores.log_mass.shape == (1, 1, 512, 512) and scores.yaw_offsets.tolist() == [0]
     assert scores.log_mass.exp().sum().item() == pytest.approx(1, abs=1e-4)
@@ -195,6 +199,14 @@ def test_fusion_inputs_reach_the_decoder_and_others_do_not(fusion: str) -> None:
         assert torch.equal(changed, logits) == (letter not in fusion)
 
 
+def test_a_blind_network_sees_no_camera() -> None:
+    blind = CVML(**SMALL, blind=True).eval()
+    aerial, ground = pair(blind)
+    other = ground._replace(image=ground.image.flip(3))
+    with torch.inference_mode():
+        assert torch.equal(blind(aerial, ground).log_mass, blind(aerial, other).log_mass)
+
+
 def test_all_parameters_are_trained() -> None:
     model = CVML(**SMALL, fusion="SMG")
     model(*pair(model, 2)).log_mass[:, 0, 3, 5].sum().backward()
@@ -220,9 +232,9 @@ def test_half_precision_stays_near_and_gives_float32(autocast: bool) -> None:
     half = copy.deepcopy(exact).prepare_inference(torch.bfloat16)
     aerial, ground = pair(exact)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        scores, matching = half.match_with_bottleneck(aerial, ground)
+        scores, matching = both(half, aerial, ground)
     with torch.inference_mode():
-        expected, expected_matching = exact.match_with_bottleneck(aerial, ground)
+        expected, expected_matching = both(exact, aerial, ground)
     assert scores.log_mass.dtype == matching.dtype == torch.float32
     assert (matching - expected_matching).abs().max() < 0.01
     difference = (scores.log_mass - expected.log_mass).std() / expected.log_mass.std()

@@ -32,7 +32,9 @@ def test_eight_pairs_are_learned_by_heart() -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for _ in range(80):
         with torch.autocast("cpu", torch.bfloat16):
-            scores, matching = model.match_with_bottleneck(aerial, inputs)
+            scores, matching = model.match_with_bottleneck(
+                model.encode_aerial(aerial), model.encode_ground(inputs)
+            )
         assert scores.log_mass.dtype == matching.dtype == torch.float32
         loss = losses.soft_cross_entropy(scores.log_mass, target)
         nce = losses.info_nce_per_sample(matching, labels)

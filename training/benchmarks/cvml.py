@@ -2,8 +2,8 @@
 
 ``python -m training.benchmarks.cvml`` (DESIGN section 9). The variants take turns, so that whatever
 else the machine does falls on all of them. Ratios are given of the median and the least wall-clock
-time and of the median processor time; on a busy machine trust the last, with ``--threads 1`` (threads
-that wait for each other spend processor time too).
+time and of the median processor time; on a busy machine trust the last, with ``--threads 1``
+(threads that wait for each other spend processor time too).
 """
 
 from __future__ import annotations
