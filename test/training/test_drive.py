@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plain_scene import PlainScene
 
 from cross_view_localizer.geo import MapFrame, yaw_from_quaternion
 from cross_view_localizer.satellite_map import SatelliteMap
@@ -22,38 +23,17 @@ from training.town.drive_bag import (
     IMU,
     INFO,
     ODOM,
-    OPTICAL,
     START,
     STATIC,
     TRUTH,
     DriveSettings,
 )
 from training.town.motion import ACROSS, ALONG, CRUISE
-from training.town.place import place_town
 from training.town.route import route
 from training.town.seeds import stream
 from training.town.sensors import gauss_markov
-from training.town.streets import network
 
 SETTINGS = DriveSettings(seed=400_003, duration=40.0, width=96, height=64, image_rate=2.0)
-
-
-class PlainScene:
-    """The streets and the place of a town with flat pictures: this file is not about pictures."""
-
-    def __init__(self, seed: int) -> None:
-        place = place_town(seed)
-        self.streets = network(stream(seed, "streets"), min(place.grid.extent) / 2)
-        self.hand = 1.0 if seed % 2 else -1.0
-        self.grid, self.datum, self.epsg = place.grid, place.datum, place.epsg
-        noise = stream(seed, "noise").integers(0, 255, (100, 100, 3), np.uint8)
-        self.aerial = np.kron(noise, np.ones((16, 16, 1), np.uint8))
-        self.mounting = OPTICAL
-        self.poses: list[NDArray[np.float64]] = []
-
-    def view(self, pose: NDArray[np.float64], index: int) -> NDArray[np.uint8]:
-        self.poses.append(pose)
-        return np.full((SETTINGS.height, SETTINGS.width, 3), index, np.uint8)
 
 
 @pytest.fixture(scope="module")

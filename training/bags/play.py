@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rclpy.duration import Duration
@@ -22,11 +23,10 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
 
+from training.bags.pace import POLL, Pace
 from training.bags.qos import offered_again
 from training.bags.session import message_class, ros_node
 from training.bags.store import BagError, open_bag
-
-POLL = 0.02  # s between looks at what DDS tells only when asked
 
 
 @dataclass(frozen=True)
@@ -140,18 +140,19 @@ class Player:
     def run(
         self,
         on_message: Callable[[str, bytes], None] | None = None,
-        hold: Callable[[], bool] | None = None,
+        hold: Callable[[str], bool] | None = None,
     ) -> PlayReport:
         """Play to the end, or until ``stop``.
 
         Args:
             on_message: called with (recorded topic, raw CDR) after each message.
-            hold: while it returns True, the bag's time stands still: for a slow consumer.
+            hold: called with the topic of the next message; while it returns True, the bag's time
+                stands still: for a slow consumer.
         """
         report = PlayReport()
         self.wait_for_subscribers()
         while not self._stop.is_set():
-            self._one_pass(report, on_message, hold or (lambda: False))
+            self._one_pass(report, on_message, hold or (lambda topic: False))
             report.passes += 1
             if not self.options.loop:
                 break
@@ -164,14 +165,14 @@ class Player:
         self,
         report: PlayReport,
         on_message: Callable[[str, bytes], None] | None,
-        hold: Callable[[], bool],
+        hold: Callable[[str], bool],
     ) -> None:
-        pace: _Pace | None = None
+        pace: Pace | None = None
         for connection, stamp, data in self._messages():
-            pace = pace or _Pace(stamp, self.options, self._clock, self._stop)
-            pace.hold_while(hold)
+            pace = pace or self._pace(stamp)
             if not pace.until(stamp):
                 break
+            pace.hold_while(partial(hold, connection.topic))
             raw = bytes(data)
             self._publishers[connection.id].publish(raw)
             report.sent[connection.topic] += 1
@@ -180,61 +181,24 @@ class Player:
                 on_message(connection.topic, raw)
         report.held += pace.held if pace else 0.0
 
+    def _pace(self, start: int) -> Pace:
+        if self._clock is None:
+            return Pace(start, self.options.rate, self._stop)
+        period = 1.0 / self.options.clock_rate
+        return Pace(start, self.options.rate, self._stop, self._publish_clock, period)
+
+    def _publish_clock(self, stamp: int) -> None:
+        assert self._clock is not None
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(stamp, 10**9)
+        self._clock.publish(message)
+
     def _messages(self) -> Iterator[tuple[Connection, int, bytes]]:
         try:
             yield from self._bag.messages(self._connections)
         except (OSError, ValueError, EOFError, AssertionError) as error:
             reason = " ".join(str(error).split())
             raise BagError(f"the bag breaks off ({reason}): record it again") from None
-
-
-class _Pace:
-    """Bag time running with the wall clock, published on the way."""
-
-    def __init__(
-        self, start: int, options: PlayOptions, clock: Publisher | None, stop: threading.Event
-    ) -> None:
-        self._start, self._rate, self._publisher, self._stop = start, options.rate, clock, stop
-        self._period = 1.0 / options.clock_rate if clock else 3600.0
-        self._origin = self._next_tick = time.monotonic()
-        self.held = 0.0
-
-    def now(self) -> int:
-        """Return the bag's time, ns."""
-        return self._start + int((time.monotonic() - self._origin) * self._rate * 1e9)
-
-    def lag(self, stamp: int) -> float:
-        """Return how many seconds ago ``stamp`` was due."""
-        return (self.now() - stamp) / self._rate / 1e9
-
-    def until(self, stamp: int) -> bool:
-        """Wait until the bag's time is ``stamp``; False where the player was stopped."""
-        while not self._stop.is_set():
-            wall = time.monotonic()
-            due = self._origin + (stamp - self._start) / self._rate / 1e9
-            if self._publisher is not None and (wall >= self._next_tick or wall >= due):
-                self._tick(min(self.now(), stamp))
-                self._next_tick = wall + self._period
-            if wall >= due:
-                return True
-            self._stop.wait(max(0.0, min(due, self._next_tick) - time.monotonic()))
-        return False
-
-    def _tick(self, stamp: int) -> None:
-        assert self._publisher is not None
-        message = Clock()
-        message.clock.sec, message.clock.nanosec = divmod(stamp, 10**9)
-        self._publisher.publish(message)
-
-    def hold_while(self, hold: Callable[[], bool]) -> None:
-        """Let the bag's time stand still while ``hold`` says so."""
-        before = time.monotonic()
-        while hold() and not self._stop.wait(POLL):
-            pass
-        spent = time.monotonic() - before
-        if spent >= POLL:
-            self._origin += spent
-            self.held += spent
 
 
 def _parser() -> argparse.ArgumentParser:

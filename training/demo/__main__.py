@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cross_view_localizer.models.weights import SHIPPED
+from cross_view_localizer.models.weights import SHIPPED, WeightsError
+from cross_view_localizer.satellite_map import MapError, SatelliteMap
 from training.bags.store import BagError
 from training.demo.chain import ChainReport, run_chain
 from training.demo.folder import FolderError, result_folder
 from training.demo.node_process import ROOT, NodeError, NodeProcess, Value
-from training.demo.pictures import PictureError
+from training.demo.pictures import PictureError, draw_frames, draw_track, write_video
 from training.demo.report import (
     Report,
     accuracy_table,
@@ -29,12 +31,22 @@ from training.demo.report import (
     make_report,
 )
 from training.demo.results import Frames, ResultError, read_frames
+from training.demo.scenes import SceneMaker, read_heatmaps, read_images
 from training.progress import Bar
 from training.town.drive import Drive, DriveSettings, RouteError, TownScene, make_drive
 from training.town.drive_bag import FIX, IMAGE, IMU, INFO, ODOM, TRUTH
 
 REMAP = {"image": IMAGE, "camera_info": INFO, "fix": FIX, "odom": ODOM, "imu": IMU}
-ERRORS = (BagError, FolderError, NodeError, PictureError, ResultError, RouteError, ValueError)
+ERRORS = (
+    BagError,
+    FolderError,
+    MapError,
+    NodeError,
+    PictureError,
+    ResultError,
+    RouteError,
+    WeightsError,
+)
 
 
 def apart() -> str:
@@ -42,6 +54,15 @@ def apart() -> str:
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return os.environ["ROS_DOMAIN_ID"]
+
+
+def end_politely() -> None:
+    """Tidy up after a TERM as after Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def choose_model(weights: str | None) -> tuple[dict[str, Value], bool]:
@@ -55,10 +76,6 @@ def choose_model(weights: str | None) -> tuple[dict[str, Value], bool]:
 
 def draw(out: Path, drive: Drive, frames: Frames, bar: Bar) -> None:
     """Write track.png, frames.png and drive.mp4."""
-    from cross_view_localizer.satellite_map import SatelliteMap
-    from training.demo.pictures import draw_frames, draw_track, write_video
-    from training.demo.scenes import SceneMaker, read_heatmaps, read_images
-
     bar("drawing", 0.0)
     world = SatelliteMap.open(drive.map)
     draw_track(out / "track.png", frames, world)
@@ -140,6 +157,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = DriveSettings(
             seed=arguments.seed, duration=arguments.duration, image_rate=arguments.rate
         )
+    except ValueError as error:
+        parser.error(str(error))
+    end_politely()
+    try:
         return run(arguments.out, settings, arguments.weights, Console())
     except ERRORS as error:
         print(f"demo: {error}", file=sys.stderr)

@@ -34,8 +34,8 @@ class Backlog:
     The node keeps only the newest image, so an answer settles all images up to its stamp.
     """
 
-    def __init__(self, allowed: int = 1) -> None:
-        self._allowed, self._lock = allowed, threading.Lock()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._open: list[int] = []
         self._since = time.monotonic()
         self.sent = 0
@@ -55,18 +55,17 @@ class Backlog:
             self.answers += 1
             self._open = [s for s in self._open if s > stamp]
 
-    def full(self) -> bool:
-        """Return whether to wait for the node; images without answer for long are given up."""
+    def busy(self) -> bool:
+        """Return whether an answer is still to come; what takes too long is given up."""
         with self._lock:
             if self._open and time.monotonic() - self._since > ANSWER_TIMEOUT:
                 self.given_up += len(self._open)
                 self._open = []
-            return len(self._open) > self._allowed
+            return bool(self._open)
 
     def drain(self) -> None:
         """Wait for the last answers."""
-        self._allowed = 0
-        while self.full():
+        while self.busy():
             time.sleep(0.02)
 
 
@@ -91,8 +90,8 @@ def run_chain(
 ) -> ChainReport:
     """Start ``node``, play ``bag`` to it, record its topics into the new bag ``recorded``.
 
-    Time stands still while the node has more than one image to do, so that a slow machine loses
-    no frames; the report says for how long.
+    An image is sent when the one before it is answered: where that is later than its time, the
+    bag's time stands still, so that a slow machine loses no frames; the report says for how long.
 
     Raises:
         NodeError: where the node does not start, or ends.
@@ -122,7 +121,9 @@ def run_chain(
 
         with ros_node("bag_player") as player_node:
             began = time.monotonic()
-            report = Player(player_node, source, options).run(on_message, backlog.full)
+            report = Player(player_node, source, options).run(
+                on_message, lambda topic: topic == image_topic and backlog.busy()
+            )
             backlog.drain()
             node.check()
             return ChainReport(report, backlog.sent, backlog.answers, time.monotonic() - began)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from training.bags.session import load_transport_profile
+
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "/cross_view_localizer"
 POLITE = 15.0  # s between asking the node to end and making it
@@ -55,6 +57,7 @@ class NodeProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> NodeProcess:
+        load_transport_profile()  # both ends of a large image need it
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self.command,

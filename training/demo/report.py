@@ -152,13 +152,13 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("median |along|, m", "along", _METRES),
     ("median |across|, m", "across", _METRES),
     ("median |heading|, °", "heading", _METRES),
-    ("NEES per degree of freedom", "nees", _PLAIN),
-    ("truth inside the 90 % ellipse", "coverage", _SHARE),
-    ("rank correlation of σ and error", "rank", _PLAIN),
+    ("NEES / dimensions", "nees", _PLAIN),
+    ("inside 90 % ellipse", "coverage", _SHARE),
+    ("rank corr. σ, error", "rank", _PLAIN),
 )
 NOTE = (
     "One drive with one course of GNSS error: the ratio of prior and localizer measures nothing. "
-    "NEES is 1 where the covariance is right."
+    "NEES / dimensions is 1 where the covariance is right. The prior is GNSS carried by odometry."
 )
 
 
@@ -167,9 +167,9 @@ def accuracy_table(report: Report) -> Table:
     table = Table(title=f"Error at the camera ({report.model})", title_justify="left", caption=NOTE)
     table.add_column("")
     columns = {
-        "prior (GNSS, odometry)": report.prior,
+        "prior": report.prior,
         "localizer": report.answered,
-        "localizer, refused too": report.raw,
+        "refused ones too": report.raw,
     }
     for name in columns:
         table.add_column(name, justify="right")

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cross_view_localizer.models.weights import SHIPPED, load, without_weights
-from training.demo.__main__ import ERRORS, REMAP, apart, choose_model
+from training.demo.__main__ import ERRORS, REMAP, apart, choose_model, end_politely
 from training.demo.chain import run_chain
 from training.demo.folder import result_folder
 from training.demo.node_process import ROOT, NodeProcess
@@ -28,7 +28,7 @@ from training.demo.results import Frames, read_frames
 from training.demo_real import kitti
 from training.demo_real.panoramas import Answers, localize_all
 from training.demo_real.pictures import draw_drive, draw_panoramas
-from training.demo_real.samples import KITTI_CAMERA, read_kitti, read_panoramas
+from training.demo_real.samples import KITTI_CAMERA, SampleError, read_kitti, read_panoramas
 from training.progress import Bar
 from training.town.drive_bag import FIX, IMAGE, IMU, TRUTH
 
@@ -48,11 +48,11 @@ def figures(
     Both over the cases in which the network ran, gated or not.
     """
     ran = np.isfinite(errors).all(axis=1)
-    row: Row = {"what": name, "cases": len(shifts), "answered or held back": int(ran.sum())}
-    for source, values in (("localizer", errors[ran]), ("centre-only", shifts[ran])):
+    row: Row = {"what": name, "cases": len(shifts), "ran": int(ran.sum())}
+    for source, values in (("localizer", errors[ran]), ("centre", shifts[ran])):
         distance = np.hypot(*values.T)
-        row[f"{source} median"] = float(np.median(distance)) if ran.any() else None
-        row[f"{source} mean"] = float(distance.mean()) if ran.any() else None
+        row[f"{source}, median"] = float(np.median(distance)) if ran.any() else None
+        row[f"{source}, mean"] = float(distance.mean()) if ran.any() else None
     row["refused"] = ", ".join(f"{reason} {count}" for reason, count in refused.most_common())
     return row
 
@@ -155,6 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("demo-real"), help="folder of the results")
     arguments = parser.parse_args(argv)
     console, rng = Console(), np.random.default_rng(20)
+    end_politely()
     try:
         apart()
         with result_folder(arguments.out) as folder, Bar(console) as bar:
@@ -165,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             (folder / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
             with (folder / "table.txt").open("w") as file:
                 Console(file=file, width=140).print(table)
-    except ERRORS as error:
+    except (*ERRORS, SampleError) as error:
         print(f"demo_real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

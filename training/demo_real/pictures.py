@@ -62,7 +62,8 @@ def _overlay(world: SatelliteMap, answer: Answers, estimate: Estimate) -> RGB:
     picture = world.patch(grid).image.copy()
     if estimate.heatmap is not None:
         mass = np.exp(estimate.heatmap.log_mass)
-        values = np.round(98 * np.sqrt(mass / mass.max())).astype(np.int8)
+        share = mass / mass.max()
+        values = np.where(share < 0.01, 0, np.round(98 * np.sqrt(share))).astype(np.int8)
         picture = blended(picture, grid, HeatmapCells(values, estimate.heatmap.grid))
     mark(picture, grid, prior, PRIOR)
     if estimate.raw_pose is not None:
