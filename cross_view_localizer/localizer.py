@@ -161,11 +161,18 @@ class Localizer:
         mount = frame.camera_in_base
         key = (frame.camera, mount.rotation.tobytes(), mount.translation.tobytes())
         if self._maker is None or self._maker[0] != key:
-            height = self.config.base_height
+            config = self.config
             try:
-                self._maker = (key, ViewMaker(frame.camera, mount, self.view, base_height=height))
+                maker = ViewMaker(
+                    frame.camera,
+                    mount,
+                    self.view,
+                    base_height=config.base_height,
+                    field_of_view=config.field_of_view,
+                )
             except ValueError as error:
                 raise Refused(Reason.BAD_CAMERA_INFO, str(error)) from error
+            self._maker = (key, maker)
         return self._maker[1]
 
     def _place(self, prior: Prior, frame: Frame, azimuth: float) -> Place:

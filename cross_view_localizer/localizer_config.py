@@ -20,6 +20,8 @@ class LocalizerConfig:
         map_offset: (x, y) metres to move the imagery by.
         datum: (latitude, longitude) of ``map``'s origin; None: the side file's, else the middle.
         base_height: ``base_link`` above the road, metres.
+        field_of_view: horizontal, radians, of a pinhole view that is made from a fisheye or
+            equirectangular camera.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto" (bfloat16 on CUDA, float32 on a CPU), "float32", "bfloat16" or "float16".
         warm_up: run the network once at construction.
@@ -47,6 +49,7 @@ class LocalizerConfig:
     map_offset: tuple[float, float] = (0.0, 0.0)
     datum: tuple[float, float] | None = None
     base_height: float = 0.0
+    field_of_view: float = math.pi / 2
     device: str = "auto"
     precision: str = "auto"
     warm_up: bool = True
@@ -78,6 +81,7 @@ class LocalizerConfig:
             "reuse_distance": (0.0, 0.5),
             "reuse_angle": (0.0, math.radians(10)),
             "base_height": (-10.0, 50.0),
+            "field_of_view": (0.1, math.radians(150)),
             "max_modes": (1, 100),
             "prior_sigmas": (0.0, 10.0),
             "max_std": (0.0, math.inf),

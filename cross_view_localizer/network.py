@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -51,6 +52,10 @@ class Network:
         # The stubs of torch lack this form of to().
         laid_out: Any = model.to(self.device).eval()
         self.model: CrossViewModel = laid_out.to(memory_format=torch.channels_last)
+        # A model may keep its weights in the precision it runs in, so that nothing is converted.
+        if hasattr(self.model, "prepare_inference") and precision != "float32":
+            own: Any = copy.deepcopy(self.model)
+            self.model = own.prepare_inference(getattr(torch, precision))
         self.timing: dict[str, float] = {}
 
     @contextlib.contextmanager

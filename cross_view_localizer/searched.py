@@ -16,7 +16,7 @@ from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.network import Network
 from cross_view_localizer.prior import Prior
-from cross_view_localizer.satellite_map import Patch, SatelliteMap
+from cross_view_localizer.satellite_map import MapError, Patch, SatelliteMap
 
 NORTH = math.pi / 2
 
@@ -91,8 +91,11 @@ class Searcher:
         x, y = place.xy
         if not self._map.contains(place.xy):
             raise Refused(Reason.OUTSIDE_MAP, f"({x:.1f}, {y:.1f}) m in map is off the raster")
-        with self._network.timed("patch"):
-            patch = self._cut(place.xy, up)
+        try:
+            with self._network.timed("patch"):
+                patch = self._cut(place.xy, up)
+        except MapError as error:  # the file is damaged here; elsewhere it may be whole
+            raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
         if patch.coverage < self._config.min_coverage:
             raise Refused(
                 Reason.LITTLE_IMAGERY,

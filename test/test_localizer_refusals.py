@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cross_view_localizer.calibration import Calibration
 from cross_view_localizer.estimate import Estimate, Frame, Reason
+from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.models.contract import (
     CrossViewModel,
@@ -24,6 +25,7 @@ from cross_view_localizer.models.contract import (
 )
 from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.prior import PriorRefusal
+from cross_view_localizer.satellite_map import MapError, Patch
 
 MOUNT = mounting(1.0, 0.0, 1.5)
 VIEW = View("pinhole", 32, 24, 48, 1.0, 48, 1.0)
@@ -197,6 +199,35 @@ def test_outside_the_map_and_at_its_edge(world: FlatWorld, frame: Frame) -> None
     camera = near.heatmap.grid.pixel_to_map(uv) + (1.0, 0.0)
     beyond = ~world.satellite_map.contains(camera - (1.0, 0.0))
     assert beyond.any() and (near.heatmap.mass[beyond] == 0).all()
+
+
+def test_a_map_that_is_damaged_here(
+    world: FlatWorld, frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(grid: Grid) -> Patch:
+        raise MapError("map.tif: a tile can't be read")
+
+    front = scripted(world, Scripted(SURE))
+    with monkeypatch.context() as patched:
+        patched.setattr(world.satellite_map, "patch", damaged)
+        estimate = front.localize(frame, prior_at(0, 0, 0.0))
+    assert "can't be read" in refused(estimate, Reason.LITTLE_IMAGERY)
+    assert front.localize(frame, prior_at(0, 0, 0.0)).ok
+
+
+def test_half_precision_leaves_the_model_of_others_alone(world: FlatWorld, frame: Frame) -> None:
+    class Prepared(Scripted):
+        dtype = torch.float32
+
+        def prepare_inference(self, dtype: torch.dtype) -> Prepared:
+            self.dtype = dtype
+            return self
+
+    model = Prepared(SURE)
+    half, full = (scripted(world, model, precision=p) for p in ("bfloat16", "float32"))
+    assert (half._network.model.dtype, model.dtype) == (torch.bfloat16, torch.float32)
+    assert full._network.model is model
+    assert half.localize(frame, prior_at(0, 0, 0.0)).ok
 
 
 def test_too_uncertain_keeps_the_raw_answer(world: FlatWorld, frame: Frame) -> None:
