@@ -1,4 +1,4 @@
-"""Two naive localizers that must fail: they show that the views share no cheap cue.
+"""Naive localizers that must fail: they show that the views share no cheap cue.
 
 Both get more than a network does: the true heading, and the raw flat-ground projection of the
 picture by the nominal calibration. One compares colour histograms, the other edge strength.
@@ -19,7 +19,7 @@ from training.town.town import Town
 GSD = 0.5
 AHEAD = 36.0
 HALF_PRIOR = 18.0
-BINS = 5
+BINS = 8
 
 
 def flat_projection(frame: GroundFrame) -> tuple[Picture, NDArray[np.bool_]]:
@@ -78,28 +78,32 @@ def _best(scores: Array, patch: int, n: int, pose: CameraPose, prior: tuple[floa
     return float(np.hypot(best[0] - pose.x, best[1] - pose.y))
 
 
-def _bins(image: Picture, ok: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Quantised colours after a gray-world balance."""
-    mean = image[ok].reshape(-1, 3).mean(axis=0) + 1.0
+def _bins(image: Picture, ok: NDArray[np.bool_], balanced: bool) -> NDArray[np.int64]:
+    """Quantised colours, raw or after a gray-world balance."""
+    mean = image[ok].reshape(-1, 3).mean(axis=0) + 1.0 if balanced else np.full(3, 128.0)
     level = np.clip(image / mean * 0.5 * BINS, 0, BINS - 1).astype(np.int64)
     return level[..., 0] * BINS * BINS + level[..., 1] * BINS + level[..., 2]
 
 
 def histogram_error(
-    town: Town, pose: CameraPose, prior: tuple[float, float], frame: GroundFrame
+    town: Town,
+    pose: CameraPose,
+    prior: tuple[float, float],
+    frame: GroundFrame,
+    balanced: bool = False,
 ) -> float:
-    """Error of the colour-histogram correlator, metres."""
+    """Error of the colour-histogram correlator, metres; ``balanced``: by a gray world first."""
     view, ok = flat_projection(frame)
     patch = aerial_patch(town, pose, prior)
-    seen = _bins(view, ok)[ok]
+    seen = _bins(view, ok, balanced)[ok]
     own = np.bincount(seen, minlength=BINS**3) / max(1, len(seen))
-    labels = _bins(patch, np.ones(patch.shape[:2], bool))
+    labels = _bins(patch, np.ones(patch.shape[:2], bool), balanced)
     mask = ok.astype(float) / max(1, ok.sum())
-    scores = 0.0
+    scores = np.zeros(tuple(np.array(patch.shape[:2]) - len(view) + 1))
     for b in np.flatnonzero(own > 0.002):
         share = np.maximum(_correlate((labels == b).astype(float), mask), 0)
-        scores = scores + np.sqrt(share * own[b])
-    return _best(np.asarray(scores), len(patch), len(view), pose, prior)
+        scores += np.sqrt(share * own[b])
+    return _best(scores, len(patch), len(view), pose, prior)
 
 
 def _edges(image: Picture) -> Array:

@@ -131,32 +131,31 @@ class Oracle:
             (1 - CONFUSION) / (CONFUSION * np.minimum(frequency, 0.9)) + 1
         )
 
+    def observe(self, pose: CameraPose, truth: NDArray[np.float32]) -> tuple[Array, Picture]:
+        """Return what a frame shows: see ``observations``."""
+        return observations(truth, pose, self.shown, self.town.world.half_side)
+
+    def search(
+        self, points: Array, classes: Picture, prior: tuple[float, float]
+    ) -> tuple[Array, float]:
+        """Return the best place (2,) within the prior's square, and the second mode's mass."""
+        half = self.town.world.half_side
+        shifts = np.arange(-HALF_PRIOR, HALF_PRIOR + 0.01, 0.5)
+        weights = self.weights[classes]
+        scores = _scores(points, classes, weights, self.known, half, np.array(prior), shifts)
+        mass = np.exp(scores - scores.max())
+        mass /= mass.sum()
+        y, x = np.meshgrid(prior[1] + shifts, prior[0] + shifts, indexing="ij")
+        top = np.unravel_index(int(np.argmax(scores)), scores.shape)
+        best = np.array([x[top], y[top]])
+        rest = np.where(np.hypot(x - best[0], y - best[1]) >= 3.0, mass, 0)
+        other = np.unravel_index(int(np.argmax(rest)), rest.shape)
+        near = np.hypot(x - x[other], y - y[other]) < 1.5
+        return best, float(rest[near].sum())
+
     def locate(
         self, pose: CameraPose, prior: tuple[float, float], truth: NDArray[np.float32]
     ) -> OracleAnswer:
         """Search the prior's square, centred on ``prior`` (x, y), for the frame of ``truth``."""
-        half = self.town.world.half_side
-        points, classes = observations(truth, pose, self.shown, half)
-        shifts = np.arange(-HALF_PRIOR, HALF_PRIOR + 0.01, 0.5)
-        scores = _scores(
-            points, classes, self.weights[classes], self.known, half, np.array(prior), shifts
-        )
-        mass = np.exp(scores - scores.max())
-        mass /= mass.sum()
-        i, j = np.unravel_index(int(np.argmax(scores)), scores.shape)
-        best = np.array([prior[0] + shifts[j], prior[1] + shifts[i]])
-        y, x = np.meshgrid(prior[1] + shifts, prior[0] + shifts, indexing="ij")
-        far = np.hypot(x - best[0], y - best[1]) >= 3.0
-        second = 0.0
-        if far.any():
-            rest = np.where(far, mass, 0)
-            a, b = np.unravel_index(int(np.argmax(rest)), rest.shape)
-            second = float(rest[np.hypot(x - x[a, b], y - y[a, b]) < 1.5].sum())
+        best, second = self.search(*self.observe(pose, truth), prior)
         return OracleAnswer(float(np.hypot(best[0] - pose.x, best[1] - pose.y)), second)
-
-
-def frame_truth(town: Town, pose: CameraPose, stream: str, index: int) -> NDArray[np.float32]:
-    """Render the pinhole frame's true points and kinds, (160, 240, 4)."""
-    truth = np.empty((160, 240, 4), np.float32)
-    town.render(pose, "pinhole", 240, 160, stream, index, truth=truth)
-    return truth

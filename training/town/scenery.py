@@ -273,10 +273,15 @@ def _add_plates(t: _Tables, posts: Array) -> None:
     t.add_boxes(table, lamps[:, 3] - 0.15, lamps[:, 3], k.POLE, style)
 
 
+def draw_sun(rng: np.random.Generator) -> tuple[float, float]:
+    """Draw the camera's sun: its yaw and its elevation, radians."""
+    return float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.35, 1.1))
+
+
 def make_scenery(seed: int, world: World) -> Scenery:
     """Draw the camera's side of the town: its colours, its sun, its facades."""
     rng = stream(seed, "camera")
-    sun = (float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.35, 1.1)))
+    sun = draw_sun(rng)
     t = _Tables(world, rng)
     ground = _paint_ground(world, rng)
     _add_blocks(t)

@@ -1,0 +1,12 @@
+"""Towns that several tests look at, made once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from training.town.town import Town
+
+
+@lru_cache(maxsize=4)
+def town(seed: int = 3) -> Town:
+    return Town(seed)
