@@ -24,6 +24,7 @@ from cross_view_localizer.models.contract import (
     View,
     log_softmax_map,
 )
+from cross_view_localizer.models.horizon import Horizon
 from cross_view_localizer.models.lift import (
     project_panorama,
     project_pinhole,
@@ -111,13 +112,9 @@ class BevModel(CrossViewModel):
         self.blind = blind
         self.heights = tuple(heights)
         self.ahead, self.right = REACH[ground]
-        rows, columns = self._picture_rows(), self.view.ground_width
         self.ground_net = Pyramid(widths, merged, wrap=self.wrap)
         self.aerial_net = Pyramid(widths, merged)
-        self.tilt_features = conv_bn_relu(widths[2], 8, 1)
-        self.tilt_head = nn.Sequential(
-            nn.Linear(8 * (rows // 8) * (columns // 8) + 1, 64), nn.ReLU(), nn.Linear(64, 2)
-        )
+        self.horizon = Horizon(widths[2])
         self.lift_mix = conv_bn_relu(merged * len(self.heights), 48, 1)
         self.lift_net = nn.Sequential(conv_bn_relu(48, 48), conv_bn_relu(48, 48))
         self.ground_head = nn.Conv2d(48, channels + 1, 1)
@@ -136,9 +133,6 @@ class BevModel(CrossViewModel):
             "yaw_offsets", torch.deg2rad(torch.tensor(yaw_offsets_deg)), persistent=False
         )
         self.register_buffer("points", self._cell_points(), persistent=False)
-
-    def _picture_rows(self) -> int:
-        return PANORAMA_ROWS[1] - PANORAMA_ROWS[0] if self.wrap else self.view.ground_height
 
     def _lengths(self) -> tuple[int, int]:
         return self.ahead[1] - self.ahead[0] + 1, self.right[1] - self.right[0] + 1
@@ -180,7 +174,7 @@ class BevModel(CrossViewModel):
             image = image[:, :, PANORAMA_ROWS[0] : PANORAMA_ROWS[1]]
         focal = self._focal(ground)
         merged, coarse = self.ground_net(image)
-        tilt = self._tilt(coarse, focal)
+        tilt = self._tilt(coarse, ground, focal)
         template = self._template(merged, ground, tilt, focal)
         return GroundCode(template, tilt)
 
@@ -195,11 +189,27 @@ class BevModel(CrossViewModel):
         focal = self._focal(ground)
         return torch.stack([focal, torch.full_like(focal, 100.0)], dim=-1)
 
-    def _tilt(self, coarse: Tensor, focal: Tensor) -> Tensor:
-        flat = self.tilt_features(coarse).flatten(1)
-        return self.tilt_head(
-            torch.cat([flat, (focal / 130.0 - 1.0)[:, None].to(flat.dtype)], dim=1)
-        ).float()
+    def _tilt(self, coarse: Tensor, ground: GroundInput, focal: Tensor) -> Tensor:
+        level, basis = self._level_horizon(coarse.shape[-1], ground, focal)
+        pixels = self.horizon(coarse, level, basis)
+        return torch.stack([pixels[:, 0], pixels[:, 1] / focal * 100.0], dim=-1)
+
+    def _level_horizon(
+        self, columns: int, ground: GroundInput, focal: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what Horizon wants: rows (B, W) by the calibration, and the basis (B, W, 2)."""
+        u = torch.arange(columns, device=focal.device) * 8 + 3.5
+        up = ground.rotation[:, 2]  # the vertical in the optical frame: its horizon is up · d = 0
+        if self.wrap:
+            azimuth = (u - (self.view.ground_width - 1) / 2)[None] / focal[:, None]
+            sine, cosine = azimuth.sin(), azimuth.cos()
+            down = (up[:, :1] * sine + up[:, 2:] * cosine) / -up[:, 1:2]
+            middle = (self.view.ground_height - 1) / 2 - PANORAMA_ROWS[0]
+            return middle + focal[:, None] * down, torch.stack([cosine, -sine], dim=-1)
+        x = (u[None] - ground.intrinsics[:, :1, 2]) / focal[:, None]
+        down = (up[:, :1] * x + up[:, 2:]) / -up[:, 1:2]
+        level = ground.intrinsics[:, 1:2, 2] + focal[:, None] * down
+        return level, torch.stack([torch.ones_like(x), -x], dim=-1)
 
     def _template(
         self, features: Tensor, ground: GroundInput, tilt: Tensor, focal: Tensor

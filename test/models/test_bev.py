@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cross_view_localizer.models.bev import BevModel
+from cross_view_localizer.models.bev import PANORAMA_ROWS, BevModel
 from cross_view_localizer.models.contract import GroundInput
 from cross_view_localizer.models.lift import (
     project_panorama,
@@ -128,3 +128,31 @@ def test_the_blind_control_does_not_see_the_camera() -> None:
 def test_an_unknown_ground_view_is_refused() -> None:
     with pytest.raises(ValueError, match="expected one of pinhole, panorama"):
         BevModel(ground="fisheye")
+
+
+@pytest.mark.parametrize("kind", ["pinhole", "panorama"])
+def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(kind: str) -> None:
+    """Far points all around, projected by the true camera, are the horizon that the net should
+    find.
+    """
+    model = BevModel(ground=kind)
+    view = model.view
+    size = (view.ground_height, view.ground_width)
+    intrinsics = torch.tensor([[[130.0, 0, 122.5], [0, 130.0, 77.5], [0, 0, 1]]])
+    nominal = LEVEL[None] @ small_rotation(torch.tensor([0.03]), torch.tensor([0.01]))
+    true = nominal @ small_rotation(torch.tensor([0.015]), torch.tensor([-0.02]))
+    azimuth = torch.linspace(-math.pi, math.pi, 20001)
+    far = torch.stack([azimuth.cos(), azimuth.sin(), 0 * azimuth], dim=-1) @ true[0] * 10
+    if kind == "pinhole":
+        uv, seen = project_pinhole(far[None], intrinsics, size)
+    else:
+        uv, seen = project_panorama(far[None], size, PANORAMA_ROWS[0])
+    uv = uv[0][seen[0]]
+    columns = view.ground_width // 8
+    nearest = [(uv[:, 0] - (8 * c + 3.5)).abs().argmin() for c in range(columns)]
+    rows = uv[nearest, 1][None]
+    ground = GroundInput(torch.empty(0), intrinsics, nominal, torch.tensor([1.5]))
+    level, basis = model._level_horizon(columns, ground, model._focal(ground))
+    model.horizon.rows = lambda features: (rows, torch.full_like(rows, 10.0))  # type: ignore
+    pixels = model.horizon(torch.zeros(1, 64, 5, columns), level, basis)[0] / model._focal(ground)
+    np.testing.assert_allclose(pixels, (0.015, -0.02), atol=2e-4)

@@ -35,10 +35,10 @@ class PriorError:
 
 
 class AerialSource:
-    """A town's aerial picture, halved until it is little finer than what is asked of it."""
+    """A town's aerial picture, halved while it stays as fine as what is asked of it."""
 
     def __init__(self, image: NDArray[np.uint8], grid: Grid, gsd: float) -> None:
-        while grid.gsd * 2 <= gsd * 1.2:
+        while grid.gsd * 2 <= gsd * 1.001:
             width, height = grid.width // 2 * 2, grid.height // 2 * 2
             size = (width // 2, height // 2)
             middle = grid.pixel_to_map(((width - 1) / 2, (height - 1) / 2))
@@ -140,9 +140,15 @@ class TownStream(IterableDataset[Sample]):
         check_training_seed(max(towns))
         self.view, self.seed = view, seed
         self.frames, self.uses, self.pool, self.towns = frames, uses, pool, towns
+        self._running: Iterator[Sample] | None = None
 
     def __iter__(self) -> Iterator[Sample]:
-        """Yield samples for ever."""
+        """Go on with the stream: a loader that asks anew each epoch must not get the same again."""
+        if self._running is None:
+            self._running = self._samples()
+        return self._running
+
+    def _samples(self) -> Iterator[Sample]:
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
         cv2.setNumThreads(1)

@@ -1,0 +1,58 @@
+"""Finds the horizon in a ground picture, and from it the pitch and roll that a calibration
+misses.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Horizon(nn.Module):
+    """One row distribution and one weight per column, then a weighted least-squares fit.
+
+    A camera whose optical frame is turned by a small pitch ωx (about x, right) and roll ωz (about
+    z,
+    forward) sees the horizon at azimuth α moved down by f (ωx cos α − ωz sin α) pixels in a
+    panorama,
+    and by f ωx − x ωz at column offset x in a pinhole picture.
+
+    Args:
+        channels: of the features, which have stride ``stride``.
+    """
+
+    def __init__(self, channels: int, stride: int = 8) -> None:
+        super().__init__()
+        self.stride = stride
+        self.mix = nn.Sequential(nn.Conv2d(channels, 32, 3, padding=1), nn.GELU())
+        self.row = nn.Conv2d(32, 1, 1)
+        self.weight = nn.Conv2d(32, 1, 1)
+        self.offset = nn.Parameter(torch.zeros(1))
+
+    def rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the horizon's row in pixels and its weight, both (B, columns) float32."""
+        mixed = self.mix(features)
+        share = torch.softmax(self.row(mixed)[:, 0].float() * 4, dim=1)
+        rows = torch.arange(features.shape[-2], device=features.device) * self.stride
+        center = rows + (self.stride - 1) / 2
+        found = (share * center[None, :, None]).sum(dim=1) + self.offset * self.stride
+        weight = F.softplus(self.weight(mixed)[:, 0].float().mean(dim=1))
+        return found, weight + 1e-3
+
+    def forward(self, features: Tensor, level: Tensor, basis: Tensor) -> Tensor:
+        """Return (B, 2): ωx and ωz times the focal length, pixels.
+
+        Args:
+            features: (B, C, H, W).
+            level: (B, W) rows where the horizon would be if the calibration were right, pixels.
+            basis: (B, W, 2) how far the horizon moves per unit of the two.
+        """
+        found, weight = self.rows(features)
+        with torch.autocast(features.device.type, enabled=False):
+            weighted = basis.float() * weight[..., None]
+            normal = weighted.transpose(1, 2) @ basis.float()
+            # A weak pull to zero keeps the fit sound where all weight is in one place.
+            normal = normal + 0.1 * torch.eye(2, device=normal.device)
+            right = (weighted * (found - level.float())[..., None]).sum(dim=1)
+            return torch.linalg.solve(normal, right[..., None])[..., 0]
