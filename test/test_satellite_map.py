@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from map_fixtures import (
     shift_of,
     transform_at,
     write_pattern,
+    write_raster,
 )
 from rasterio.enums import Resampling
 
@@ -58,7 +60,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Satelli
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     up=st.floats(-7, 7),
     gsd=st.floats(0.08, 1.1),
@@ -99,12 +101,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path
     folder = tmp_path_factory.mktemp("large")
 
     def make(method: str, size: int) -> Path:
-        path = folder / f"{method}{size}.tif"
+        plain, path = folder / f"none{size}.tif", folder / f"{method}{size}.tif"
+        if not plain.exists():
+            write_pattern(plain, size=size, wavelength=60.0, tiled=True)
         if not path.exists():
-            write_pattern(path, size=size, wavelength=60.0, tiled=True)
-            if method != "none":
-                with rasterio.open(path, "r+") as dataset:
-                    dataset.build_overviews([2, 4, 8], Resampling[method])
+            shutil.copy(plain, path)
+            with rasterio.open(path, "r+") as dataset:
+                dataset.build_overviews([2, 4, 8], Resampling[method])
         return path
 
     return make
@@ -125,8 +128,6 @@ def test_coarse_patches_through_overviews_lie_right(
 
 @pytest.mark.parametrize("gsd", [0.3, 0.4, 0.55, 1.0, 1.37])
 def test_coarser_patches_average_and_do_not_alias(tmp_path: Path, gsd: float) -> None:
-    from map_fixtures import write_raster
-
     noise = np.random.default_rng(1).integers(0, 2, (3, 600, 600), dtype=np.uint8) * 255
     path = write_raster(
         tmp_path / "noise.tif",
@@ -139,6 +140,15 @@ def test_coarser_patches_average_and_do_not_alias(tmp_path: Path, gsd: float) ->
     # Noise averaged over ratio² pixels keeps 1/ratio of its spread; picked, it keeps all.
     assert patch.image.std() < 1.25 * 127.5 / ratio
     assert patch.image.mean() == pytest.approx(127.5, abs=6)
+
+
+def test_patches_a_little_coarser_do_not_alias_either(tmp_path: Path) -> None:
+    stripes = np.zeros((3, 600, 600), dtype=np.uint8)
+    stripes[..., ::2] = 255
+    transform = transform_at(OXFORD, "EPSG:32630", 0.2, 600)
+    path = write_raster(tmp_path / "stripes.tif", stripes, crs="EPSG:32630", transform=transform)
+    # Looked up between pixels without smoothing, 1.9 px apart, they would beat with a spread of 70.
+    assert SatelliteMap.open(path, datum=OXFORD).patch(north_up(100, 0.38)).image.std() < 30
 
 
 def test_the_rim_is_where_the_raster_ends(maps: dict[str, SatelliteMap]) -> None:
@@ -182,7 +192,7 @@ def test_patches_larger_than_a_block_have_no_seams(
 def test_a_drive_sees_what_fresh_eyes_see(large: Callable[[str, int], Path]) -> None:
     path = large("none", 1600)
     driven = SatelliteMap.open(path, datum=OXFORD)
-    for step in range(12):
+    for step in range(0, 12, 2):
         for gsd in (0.2, 0.53):
             grid = Grid(120, 120, gsd, (-100.0 + 18 * step, 5.0 * step), 0.3 * step)
             here = driven.patch(grid)
@@ -253,8 +263,6 @@ def test_a_datum_beside_the_map_still_gives_its_scale(tmp_path: Path) -> None:
 
 def test_a_pixel_in_the_raster_is_the_same_pixel_in_the_patch(tmp_path: Path) -> None:
     """Corner-based affines: one bright pixel shows that no half pixel is lost."""
-    from map_fixtures import write_raster
-
     bands = np.zeros((3, 101, 101), dtype=np.uint8)
     bands[:, 30, 70] = 255
     transform = transform_at(OXFORD, "EPSG:32630", 0.5, 101)
