@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsonargparse
 import numpy as np
@@ -17,11 +17,12 @@ from tqdm import tqdm
 
 from cross_view_localizer.models.weights import LoadedModel, WeightsError, load
 from training import metrics
+from training.datasets.town import by_town
 from training.records import FrameRecord, table
-from training.town.seeds import RANGES
+from training.town.manifest import BenchmarkFrame
+from training.town.manifest import load as load_frames
+from training.town.seeds import Split
 from training.town_benchmark import open_gates, run_town
-
-FRAMES = 40
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Row:
 def evaluate(
     weights: str,
     out: Path = Path("runs/evaluation"),
-    split: str = "validation",
+    split: Literal["validation", "calibration", "test"] = "validation",
     blind: str | None = None,
     towns: int = 50,
-    frames: int = FRAMES,
+    frames: int = 40,
     threads: int = 2,
 ) -> None:
     """Run the benchmark and write ``results.json``, ``frames.jsonl`` and ``table.md``.
@@ -54,27 +55,27 @@ def evaluate(
         threads: of the network.
     """
     torch.set_num_threads(threads)
-    if split not in ("validation", "test", "calibration"):
-        raise ValueError(f"split '{split}': expected validation, test or calibration")
     model = load(weights)
     others = [("aerial only", load(blind), False)] if blind else []
     jobs = [("ours", model, False), *others, ("shuffled", model, True)]
-    rows = [
-        measure(name, one, list(RANGES[split])[:towns], frames, split, shuffled)  # type: ignore[index]
-        for name, one, shuffled in jobs
-    ]
+    groups = [group[:frames] for group in by_town(load_frames(split))[:towns]]
+    rows = [measure(name, one, groups, split, shuffled) for name, one, shuffled in jobs]
     write(out, rows, about(model, weights, split, out))
     print((out / "table.md").read_text())
 
 
 def measure(
-    name: str, model: LoadedModel, seeds: Sequence[int], frames: int, stream: str, shuffled: bool
+    name: str,
+    model: LoadedModel,
+    towns: Sequence[Sequence[BenchmarkFrame]],
+    split: Split,
+    shuffled: bool,
 ) -> Row:
     """Localize all frames of all towns."""
     config = open_gates()
     records: list[FrameRecord] = []
-    for seed in tqdm(seeds, desc=name, unit="town", disable=None):
-        records += run_town(model, seed, frames, stream, config, shuffled)
+    for frames in tqdm(towns, desc=name, unit="town", disable=None):
+        records += run_town(model, frames, split, config, shuffled)
     return Row(name, records, table(records))
 
 

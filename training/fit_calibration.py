@@ -9,7 +9,6 @@ import jsonargparse
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from cross_view_localizer.calibration import Calibration
 from cross_view_localizer.grid import Grid
@@ -18,7 +17,6 @@ from cross_view_localizer.models.contract import CrossViewModel
 from training.calibrate import HeldOut, assess, fit
 from training.datasets.sample import Sample, collate
 from training.datasets.town import TownFrames
-from training.town.seeds import RANGES
 
 
 def held_out(model: CrossViewModel, samples: TownFrames, batch: int = 16) -> list[HeldOut]:
@@ -69,19 +67,16 @@ def fit_calibration(
     """
     torch.set_num_threads(threads)
     loaded = weights_file.load(weights)
-    seeds = list(RANGES["calibration"])[:towns]
-    pairs = [
-        held_out(loaded.model, TownFrames(loaded.model.view, [seed], frames, "calibration"))
-        for seed in tqdm(seeds, unit="town", disable=None)
-    ]
+    samples = TownFrames(loaded.model.view, "calibration", towns, frames)
+    pairs = held_out(loaded.model, samples)
     base = Calibration(moments=moments)
-    first = [one for town in pairs[::2] for one in town]
-    second = [one for town in pairs[1::2] for one in town]
+    half = len(pairs) // (2 * frames) * frames
+    first, second = pairs[:half], pairs[half:]
     print("as trained:", assess(second, Calibration(floor_std=0.0, moments=moments)))
     print("fitted on one half, measured on the other:", assess(second, fit(first, base=base)))
-    chosen = fit([*first, *second], base=base)
+    chosen = fit(pairs, base=base)
     print("written:", chosen)
-    metadata = loaded.metadata | {"calibration_towns": len(seeds), "calibration_frames": frames}
+    metadata = loaded.metadata | {"calibration_towns": towns, "calibration_frames": frames}
     weights_file.save(
         weights, loaded.name, loaded.config, loaded.model.state_dict(), metadata, chosen
     )

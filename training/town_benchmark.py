@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,37 +19,12 @@ from cross_view_localizer.models.contract import View
 from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.prior import Prior
 from cross_view_localizer.satellite_map import SatelliteMap
-from training.datasets.town import (
-    PRIOR_HALF,
-    YAW_NOISE,
-    PriorError,
-    benchmark_priors,
-    render,
-)
+from training.datasets.town import render
 from training.records import FrameRecord, record
 from training.town.drive import write_map
-from training.town.town import CameraPose, GroundFrame, Town
-
-
-@dataclass(frozen=True)
-class BenchmarkFrame:
-    """One frame: what was drawn, what was rendered, and where the prior puts the vehicle."""
-
-    town: int
-    index: int
-    pose: CameraPose
-    ground: GroundFrame
-    prior: PriorError
-
-
-def frames_of(
-    town: Town, seed: int, view: View, count: int, stream: str
-) -> Iterator[BenchmarkFrame]:
-    """Yield ``count`` frames of a town, at least 10 m apart, with the benchmark's priors."""
-    priors = benchmark_priors(seed, count)
-    for index, pose in enumerate(town.poses(count, stream=stream, min_distance=10.0)):
-        ground = render(town, pose, view, stream, index)
-        yield BenchmarkFrame(seed, index, pose, ground, priors[index])
+from training.town.manifest import SETTINGS, BenchmarkFrame
+from training.town.seeds import Split
+from training.town.town import GroundFrame, Town
 
 
 def camera_of(frame: GroundFrame, view: View) -> tuple[Camera, RigidTransform]:
@@ -61,17 +37,16 @@ def camera_of(frame: GroundFrame, view: View) -> tuple[Camera, RigidTransform]:
     return camera, RigidTransform(frame.rotation, np.array([0.0, 0.0, frame.height]))
 
 
-def prior_of(frame: BenchmarkFrame, stamp: int) -> Prior:
+def prior_of(frame: BenchmarkFrame) -> Prior:
     """Return the benchmark's prior: uniform errors, stated by their variances."""
-    variance = PRIOR_HALF**2 / 3
-    covariance = np.diag([variance, variance, YAW_NOISE**2 / 3])
-    pose, error = frame.pose, frame.prior
+    variance = SETTINGS["half_prior"] ** 2 / 3
+    turn = math.radians(SETTINGS["heading_degrees"])
     return Prior(
-        stamp=stamp,
-        x=pose.x + error.east,
-        y=pose.y + error.north,
-        yaw=pose.yaw + error.yaw,
-        covariance=covariance,
+        stamp=frame.index + 1,
+        x=frame.prior[0],
+        y=frame.prior[1],
+        yaw=frame.pose.yaw + frame.heading_error,
+        covariance=np.diag([variance, variance, turn**2 / 3]),
         age=0.0,
         source="benchmark",
     )
@@ -79,20 +54,18 @@ def prior_of(frame: BenchmarkFrame, stamp: int) -> Prior:
 
 def run_town(
     model: LoadedModel,
-    seed: int,
-    count: int,
-    stream: str,
+    frames: Sequence[BenchmarkFrame],
+    split: Split,
     config: LocalizerConfig,
     shuffled: bool = False,
 ) -> list[FrameRecord]:
-    """Localize ``count`` frames of town ``seed``.
+    """Localize the frames of one town.
 
     Args:
         shuffled: the control: every frame gets the picture of the frame half the town away.
     """
-    town = Town(seed)
-    frames = list(frames_of(town, seed, model.model.view, count, stream))
-    pictures = [frame.ground for frame in frames]
+    town = Town(frames[0].seed)
+    pictures = [render(town, f.pose, model.model.view, split, f.index) for f in frames]
     if shuffled:
         half = len(pictures) // 2
         pictures = pictures[half:] + pictures[:half]
@@ -101,22 +74,22 @@ def run_town(
         write_map(path, town)
         satellite_map = SatelliteMap.open(path)
         localizer = Localizer(model, satellite_map, config)
-        answers = [
+        records = [
             answer(localizer, frame, picture)
             for frame, picture in zip(frames, pictures, strict=True)
         ]
         satellite_map.close()
-    return answers
+    return records
 
 
 def answer(localizer: Localizer, frame: BenchmarkFrame, picture: GroundFrame) -> FrameRecord:
     """Localize one frame, independently of those before."""
     localizer.clear()
     camera, mount = camera_of(picture, localizer.view)
-    prior = prior_of(frame, frame.index + 1)
+    prior = prior_of(frame)
     estimate = localizer.localize(Frame(picture.image, prior.stamp, camera, mount), prior)
     pose = frame.pose
-    return record(frame.town, (pose.x, pose.y, pose.yaw), (prior.x, prior.y), estimate)
+    return record(frame.seed, (pose.x, pose.y, pose.yaw), frame.prior, estimate)
 
 
 def open_gates(config: LocalizerConfig | None = None) -> LocalizerConfig:

@@ -23,7 +23,6 @@ from training.datasets.sample import collate
 from training.datasets.town import TownFrames, TownStream
 from training.module import KeepBest, Training
 from training.objective import Weights
-from training.town.seeds import RANGES
 
 
 def train(
@@ -74,9 +73,7 @@ def train(
     about["command"] = " ".join(["python -m training.train", *sys.argv[1:]])
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     view = network.view
-    held_out = TownFrames(
-        view, list(RANGES["validation"])[:validation_towns], validation_frames, "validation"
-    )
+    held_out = TownFrames(view, "validation", validation_towns, validation_frames)
     streams = DataLoader(
         TownStream(view, seed),
         batch_size=batch,

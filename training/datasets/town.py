@@ -16,10 +16,10 @@ from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import View
 from training.datasets.augment import augment
 from training.datasets.sample import Sample, tilt_between
-from training.town.seeds import check_training_seed
+from training.town.manifest import BenchmarkFrame, load
+from training.town.seeds import Split, check_training_seed
 from training.town.town import CameraPose, GroundFrame, Town
 
-PRIOR_HALF = 18.0  # m, the benchmark prior in east and in north
 YAW_NOISE = math.radians(5.0)
 
 
@@ -194,23 +194,26 @@ def render(town: Town, pose: CameraPose, view: View, stream: str, index: int) ->
 
 
 class TownFrames(Dataset[Sample]):
-    """Fixed frames of given towns with the benchmark prior: for validation, calibration and tests.
+    """Frames of the manifest with the benchmark prior: for validation, calibration and tests.
 
     Args:
-        seeds: of the towns; frames: poses per town, at least 10 m apart; stream: names their draw.
+        split: "validation", "calibration" or "test"; towns: how many of its 50; frames: of each.
     """
 
-    def __init__(self, view: View, seeds: Sequence[int], frames: int, stream: str) -> None:
+    def __init__(self, view: View, split: Split, towns: int = 50, frames: int = 40) -> None:
         self.view = view
-        self.samples = [s for seed in seeds for s in self._samples(seed, frames, stream)]
+        self.samples = [
+            sample
+            for group in by_town(load(split))[:towns]
+            for sample in self._samples(group[:frames], split)
+        ]
 
-    def _samples(self, seed: int, frames: int, stream: str) -> Iterator[Sample]:
-        town = Town(seed)
+    def _samples(self, group: Sequence[BenchmarkFrame], split: Split) -> Iterator[Sample]:
+        town = Town(group[0].seed)
         source = AerialSource(town.aerial, town.grid, self.view.aerial_gsd)
-        priors = benchmark_priors(seed, frames)
-        for index, pose in enumerate(town.poses(frames, stream=stream, min_distance=10.0)):
-            frame = render(town, pose, self.view, stream, index)
-            yield make_sample(source, self.view, pose, frame, priors[index], seed)
+        for one in group:
+            frame = render(town, one.pose, self.view, split, one.index)
+            yield make_sample(source, self.view, one.pose, frame, prior_error(one), one.seed)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -219,10 +222,15 @@ class TownFrames(Dataset[Sample]):
         return self.samples[index]
 
 
-def benchmark_priors(seed: int, count: int) -> list[PriorError]:
-    """Return the benchmark's priors: uniform ±18 m in east and north, ±5 degrees, fixed by the
-    seed.
-    """
-    rng = np.random.default_rng([seed, 18])
-    draws = rng.uniform(-1.0, 1.0, (count, 3)) * (PRIOR_HALF, PRIOR_HALF, YAW_NOISE)
-    return [PriorError(float(east), float(north), float(yaw)) for east, north, yaw in draws]
+def by_town(frames: Sequence[BenchmarkFrame]) -> list[list[BenchmarkFrame]]:
+    """Return the manifest's frames, a list per town in the manifest's order."""
+    groups: dict[int, list[BenchmarkFrame]] = {}
+    for frame in frames:
+        groups.setdefault(frame.seed, []).append(frame)
+    return list(groups.values())
+
+
+def prior_error(frame: BenchmarkFrame) -> PriorError:
+    """Return the error of a frame's benchmark prior."""
+    x, y = frame.prior
+    return PriorError(x - frame.pose.x, y - frame.pose.y, frame.heading_error)

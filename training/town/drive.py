@@ -33,22 +33,33 @@ MARGIN = 55.0  # m that stay between the drive and the map's edge
 Progress = Callable[[float], None]
 
 
-class Scene(Protocol):
+class Pictured(Protocol):
+    """A town from above.
+
+    Attributes:
+        grid: where the aerial picture lies in ``map``.
+        datum: origin of ``map``; epsg: the UTM zone that the picture is aligned with.
+    """
+
+    grid: Grid
+    datum: Datum
+    epsg: int
+
+    @property
+    def aerial(self) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB uint8."""
+
+
+class Scene(Pictured, Protocol):
     """A town as one camera sees it.
 
     Attributes:
         streets: the network; hand: +1 where traffic keeps right, -1 left.
-        aerial: (H, W, 3) RGB uint8; grid: where it lies in ``map``.
-        datum: origin of ``map``; epsg: the UTM zone that the aerial picture is aligned with.
         mounting: rotation (3, 3) of the camera's optical frame in ``base_link``.
     """
 
     streets: list[Street]
     hand: float
-    aerial: NDArray[np.uint8]
-    grid: Grid
-    datum: Datum
-    epsg: int
     mounting: NDArray[np.float64]
 
     def view(self, pose: NDArray[np.float64], index: int) -> NDArray[np.uint8]:
@@ -103,7 +114,7 @@ def make_drive(
     return Drive(bag, out / "map.tif", motion, count)
 
 
-def write_map(path: Path, scene: Scene) -> None:
+def write_map(path: Path, scene: Pictured) -> None:
     """Write the aerial picture as a GeoTIFF in UTM, its datum beside it."""
     crs = f"EPSG:{scene.epsg}"
     side: dict[str, object] = {
