@@ -44,6 +44,13 @@ from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "/cross_view_localizer"
 SECOND = 1_000_000_000
+MODULE_DEFAULTS = {
+    "heading_source": "imu_enu",
+    "image_transport": "raw",
+    "image_timeout": 3.0,
+    "default_fix_std": 5.0,
+    "heatmap_rate": 2.0,
+}
 EARLY = 1_600_000_000 * SECOND
 DEADLINE = 30.0
 LATCHED = QoSProfile(
@@ -54,7 +61,8 @@ Value = TypeVar("Value")
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 # Domains up to 101 keep clear of the ports that Linux hands out.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+DOMAIN = 1 + 2 * (os.getpid() % 50)
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
     os.environ[variable] = str(ROOT / "config" / "fastdds.xml")
 
@@ -82,7 +90,7 @@ def stamp_of(message: Any) -> int:
 class NodeProcess:
     """``python -m cross_view_localizer.ros`` with parameters; its output is in ``log``."""
 
-    def __init__(self, folder: Path, **parameters: Any) -> None:
+    def __init__(self, folder: Path, domain: int, **parameters: Any) -> None:
         defaults = {"weights": "none", "model": "correlation", "diagnostics_period": 0.1}
         file = folder / "parameters.yaml"
         values = {"cross_view_localizer": {"ros__parameters": {**defaults, **parameters}}}
@@ -94,7 +102,7 @@ class NodeProcess:
             cwd=ROOT,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "ROS_DOMAIN_ID": str(domain)},
         )
 
     @property
@@ -117,9 +125,9 @@ class NodeProcess:
 class Peer:
     """Sensors and listeners of the test process, spun in a thread of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, domain: int) -> None:
         self.context = rclpy.Context()
-        self.context.init(domain_id=int(os.environ["ROS_DOMAIN_ID"]))
+        self.context.init(domain_id=domain)
         self.node = rclpy.create_node("peer", context=self.context)
         self.heard: dict[str, list[Any]] = defaultdict(list)
         self.heard_at: dict[str, list[float]] = defaultdict(list)
@@ -223,12 +231,13 @@ class Peer:
         results = self.call(SetParameters, "set_parameters", request).results
         return [result.reason for result in results if not result.successful]
 
-    def reconfigure(self, **values: Any) -> None:
+    def reconfigure(self, connect: bool = True, imu: bool = True, **values: Any) -> None:
         """Set parameters and go through deactivate … activate."""
         assert self.change(DEACTIVATE) and self.change(CLEANUP)
         assert self.set(**values) == []
         assert self.change(CONFIGURE) and self.change(ACTIVATE)
-        self.connect(imu=values.get("heading_source") == "imu_enu")
+        if connect:
+            self.connect(imu)
 
     # -- sensors ----------------------------------------------------------------------------------
 
@@ -241,7 +250,13 @@ class Peer:
         wait_for(f"a subscriber of {topic}", lambda: made.get_subscription_count() > 0)
         return made
 
-    def connect(self, imu: bool = False) -> None:
+    def begin(self, **values: Any) -> Peer:
+        """Configure the node anew for a module's tests: defaults but for ``values``."""
+        self.diagnostic("node", lambda status: status.message == "active")
+        self.reconfigure(**{**MODULE_DEFAULTS, **values})
+        return self
+
+    def connect(self, imu: bool = True) -> None:
         """Send empty samples until the node says that it hears each sensor.
 
         A best-effort message right after discovery may find that the other side has not discovered
@@ -389,9 +404,11 @@ def image_message(stamp: int, picture: NDArray[np.uint8]) -> Image:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **parameters: Any) -> Iterator[tuple[NodeProcess, Peer]]:
+def running(
+    folder: Path, domain: int = DOMAIN, **parameters: Any
+) -> Iterator[tuple[NodeProcess, Peer]]:
     """Start node and peer; at the end the node must exit with 0 after SIGINT."""
-    process, peer = NodeProcess(folder, **parameters), Peer()
+    process, peer = NodeProcess(folder, domain, **parameters), Peer(domain)
     try:
         yield process, peer
         assert process.interrupt() == 0, process.log

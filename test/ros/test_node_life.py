@@ -15,6 +15,7 @@ from harness import (
     CLEANUP,
     CONFIGURE,
     DEACTIVATE,
+    DOMAIN,
     NODE,
     SECOND,
     NodeProcess,
@@ -32,7 +33,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NodeProce
     """A node that was started with several mistakes in its parameters."""
     folder = tmp_path_factory.mktemp("life")
     wrong = {"map": "/nowhere/map.tif", "max_std": -3.0, "heatmp_rate": 1.0, "max_prior_age": 4}
-    with running(folder, **wrong) as (process, peer):
+    with running(folder, DOMAIN + 1, **wrong) as (process, peer):
         peer.listen("/diagnostics", DiagnosticArray)
         yield process, peer
 
@@ -116,7 +117,7 @@ def test_inactive_is_silent_and_active_again_answers(
     assert peer.set(heading_source="imu_enu") == []
     assert peer.change(CONFIGURE) and peer.change(ACTIVATE)
     peer.send_vehicle()
-    peer.connect(imu=True)
+    peer.connect()
     stamp = 1_700_000_000 * SECOND
     peer.send_scene(stamp, (0.0, 0.0, 1.0))
     assert peer.with_stamp(f"{NODE}/estimate", stamp).reason == ""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import flat_world as world
 import numpy as np
 import pytest
-from harness import LATCHED, NODE, SECOND, Peer, running, stamp_of, wait_for
+from harness import LATCHED, NODE, SECOND, Peer, stamp_of, wait_for
 from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import NavSatFix
 from visualization_msgs.msg import Marker
@@ -25,15 +23,9 @@ BLOCK = (0, 1, 6, 7, 5, 11, 30, 31, 35)
 
 
 @pytest.fixture(scope="module")
-def peer(map_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    folder = tmp_path_factory.mktemp("results")
-    parameters = {"map": str(map_file), "heading_source": "imu_enu", "heatmap_rate": 100.0}
-    with running(folder, **parameters) as (_, made):
-        made.send_vehicle()
-        made.listen_to_results()
-        made.listen_to_pictures()
-        made.connect(imu=True)
-        yield made
+def peer(shared_peer: Peer) -> Peer:
+    shared_peer.listen_to_pictures()
+    return shared_peer.begin(heatmap_rate=100.0)
 
 
 def truth(yaw: float) -> world.Pose:
@@ -220,9 +212,9 @@ def drive(peer: Peer, first: int, turn: float) -> tuple[float, float, float]:
 
 def test_turning_the_odometry_frame_changes_no_pose(answered: Peer) -> None:
     later = max(HEADINGS) + 100 * SECOND
-    answered.reconfigure(heading_source="odom_aligned")
+    answered.reconfigure(imu=False, heading_source="odom_aligned")
     plain = drive(answered, later, 0.4)
     assert plain[2] == pytest.approx(0.4, abs=0.05)
-    answered.reconfigure(heading_source="odom_aligned")
+    answered.reconfigure(imu=False, heading_source="odom_aligned")
     turned = drive(answered, later + 100 * SECOND, 0.4 + math.pi / 2)
     np.testing.assert_allclose(turned, plain, atol=2e-3)

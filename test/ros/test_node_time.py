@@ -1,0 +1,82 @@
+"""Looped bags and simulated time: buffers are cleared, and no pose of another time comes out."""
+
+from __future__ import annotations
+
+import flat_world as world
+import pytest
+from harness import NODE, SECOND, Peer, stamp_message, stamp_of, wait_for
+from rosgraph_msgs.msg import Clock
+
+FIRST = 1_660_000_000 * SECOND
+THERE, BACK = (-30.0, 40.0, 0.2), (25.0, -10.0, 1.9)
+
+
+@pytest.fixture(scope="module")
+def node(shared_peer: Peer) -> Peer:
+    return shared_peer.begin()
+
+
+def jumps(peer: Peer, at_least: int) -> None:
+    def enough(status: object) -> bool:
+        values = {pair.key: pair.value for pair in status.values}  # type: ignore[attr-defined]
+        return int(values.get("time_jumps", "0")) >= at_least
+
+    peer.diagnostic("localization", enough)
+
+
+def drive(peer: Peer, first: int, pose: world.Pose, frames: int) -> list[int]:
+    stamps = [first + k * SECOND // 2 for k in range(frames)]
+    for stamp in stamps:
+        peer.send_scene(stamp, pose)
+    return stamps
+
+
+def assert_answered_at(peer: Peer, stamp: int, pose: world.Pose) -> None:
+    estimate = peer.with_stamp(f"{NODE}/estimate", stamp)
+    assert estimate.status == 0, f"{estimate.reason}: {estimate.detail}"
+    position = peer.with_stamp(f"{NODE}/pose", stamp).pose.pose.position
+    assert abs(position.x - pose[0]) < 1.0 and abs(position.y - pose[1]) < 1.0
+
+
+def test_a_looped_bag_starts_anew(node: Peer) -> None:
+    stamps = drive(node, FIRST, THERE, 3)
+    assert_answered_at(node, stamps[-1], THERE)
+    before = len(node.heard[f"{NODE}/pose"])
+    looped = drive(node, FIRST - 500 * SECOND, BACK, 8)
+    jumps(node, 1)
+    assert_answered_at(node, looped[-1], BACK)
+    poses = node.heard[f"{NODE}/pose"][before:]
+    assert [stamp_of(m) for m in poses] == sorted(stamp_of(m) for m in poses)
+    for message in poses:  # none of the old time, none at the old place
+        assert stamp_of(message) < FIRST
+        assert abs(message.pose.pose.position.x - BACK[0]) < 1.0
+
+
+def test_sim_time_and_its_jump_back(node: Peer) -> None:
+    now = FIRST + 1000 * SECOND
+    assert node.set(use_sim_time=True) == []
+    node.diagnostic("node", lambda s: "nothing comes on /clock" in s.message)
+    clock = node.publisher("/clock", Clock)
+    expected = f"{now // SECOND}."
+
+    def ticking(status: object) -> bool:
+        clock.publish(Clock(clock=stamp_message(now)))
+        return "nothing comes on /clock" not in status.message  # type: ignore[attr-defined]
+
+    node.diagnostic("node", ticking)
+    assert expected
+    node.send_scene(now, THERE)
+    assert_answered_at(node, now, THERE)
+    node.send_image(now + 30 * SECOND, world.render(THERE))
+    late = node.with_stamp(f"{NODE}/estimate", now + 30 * SECOND)
+    assert late.reason == "future_stamp"
+
+    earlier = now - 700 * SECOND
+    clock.publish(Clock(clock=stamp_message(earlier)))
+    wait_for(
+        "the clock to jump",
+        lambda: node.heard["/diagnostics"][-1].header.stamp == stamp_message(earlier),
+    )
+    node.send_scene(earlier, BACK)  # at once: the clock told, nobody has to guess
+    assert_answered_at(node, earlier, BACK)
+    assert node.set(use_sim_time=False) == []
