@@ -212,7 +212,10 @@ class Localizer:
         searched: Searched,
     ) -> Belief:
         grid, support = searched.grid, searched.support
-        belief = Belief.from_scores(log_mass, offsets, grid, self.calibration, support)
+        try:
+            belief = Belief.from_scores(log_mass, offsets, grid, self.calibration, support)
+        except ValueError as error:  # NaN, which half precision can bring about
+            raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
         if not self.config.fuse_prior:
             return belief
         covariance = place.prior.covariance

@@ -256,6 +256,12 @@ def test_a_covariance_that_is_none(world: FlatWorld, frame: Frame, variance: flo
     refused(scripted(world, Scripted(SURE)).localize(frame, prior), Reason.COVARIANCE_NOT_PD)
 
 
+def test_a_network_that_gives_nan(world: FlatWorld, frame: Frame) -> None:
+    estimate = scripted(world, Scripted((math.nan, 0, 1, 0))).localize(frame, prior_at(0, 0, 0.0))
+    assert "NaN" in refused(estimate, Reason.INTERNAL_ERROR)
+    assert estimate.raw_pose is None
+
+
 def test_out_of_gpu_memory_skips_the_frame(world: FlatWorld, frame: Frame) -> None:
     model = Scripted(SURE)
     front = scripted(world, model)
