@@ -11,6 +11,7 @@ from towns import town
 
 from training.town.ground import OPTICAL, CameraRig, GroundFrame
 from training.town.poses import CameraPose
+from training.town.scenery import elevation
 from training.town.seeds import stream
 from training.town.shading import GROUND
 from training.town.world import make_world
@@ -101,6 +102,23 @@ def test_pitch_and_roll_noise_are_about_one_degree() -> None:
     pitch, roll = np.degrees(-moved[:, 2, 0]), np.degrees(moved[:, 2, 1])
     assert pitch.std() == pytest.approx(1.0, abs=0.17)
     assert roll.std() == pytest.approx(1.0, abs=0.17)
+
+
+def test_the_camera_tilts_with_the_road_it_stands_on() -> None:
+    def climb(pose: CameraPose) -> float:
+        step = 2 * np.array([math.cos(pose.yaw), math.sin(pose.yaw)])
+        ends = np.array([(pose.x, pose.y) + step, (pose.x, pose.y) - step])
+        world = town(11).world
+        high, low = elevation(world.height, world.half_side, ends)
+        return float(high - low) / 4
+
+    rig = CameraRig(math.radians(90), 1.6, 0.0, 0.0)
+    pose = max(town(11).poses(60), key=lambda p: abs(climb(p)))
+    assert abs(climb(pose)) > 0.01
+    frames = [town(11).render(pose, "pinhole", 12, 8, "slope", i, rig) for i in range(100)]
+    rise = np.array([f.true_rotation[2, 2] for f in frames])  # of the optical axis
+    # a hundred draws of 1 degree: their mean is good to 0.1 degrees
+    assert rise.mean() == pytest.approx(climb(pose), abs=math.radians(0.35))
 
 
 def test_slopes_stay_within_four_percent() -> None:
