@@ -144,6 +144,20 @@ def test_a_drives_camera_keeps_its_calibration() -> None:
     assert frames[0].intrinsics[0, 0] == pytest.approx(60 / math.tan(math.radians(40)))
 
 
+def test_frames_of_one_day_share_their_light() -> None:
+    rig = CameraRig(math.radians(80), 1.6, 0.0, 0.0)
+    pose = town().poses(1)[0]
+
+    def tones(light: int | None) -> NDArray[np.float64]:
+        frames = [
+            town().render(pose, "pinhole", 60, 40, "demo", i, rig, light=light) for i in range(6)
+        ]
+        return np.array([f.image[:10].mean() for f in frames])
+
+    assert tones(1).std() < 0.25 * tones(None).std()
+    assert abs(tones(1).mean() - tones(2).mean()) > 2
+
+
 def test_a_level_mounting_looks_along_the_azimuth() -> None:
     rig = CameraRig(1.5, 1.6, 0.0, 0.0)
     assert rig.rotation == pytest.approx(OPTICAL)

@@ -201,10 +201,13 @@ def render_frame(
     rig: CameraRig,
     rng: np.random.Generator,
     truth: NDArray[np.float32] | None = None,
+    light: np.random.Generator | None = None,
 ) -> GroundFrame:
     """Render ``size`` = (width, height) at ``pose``.
 
     ``truth`` (h, w, 4) float32, where given, receives each pixel's point (x, y, z) and kind.
+    ``light``, where given, draws sky, exposure and bonnet in place of ``rng``, and no vehicle moves
+    around: a drive's frames then belong together.
 
     Raises:
         ValueError: for an unknown view.
@@ -217,8 +220,10 @@ def render_frame(
     nominal = rig.rotation
     actual = _tilt(scenery, pose) @ pitched(noise[0]) @ rolled(noise[1]) @ nominal
     window = _window(view, rig, pose.yaw, width)
-    cast = _Cast(scenery, pose, rig.height, window, traffic(rng, pose, scenery.hand))
-    day = _day(rng, scenery.sun[1], cast.foot)
+    moving = traffic(rng, pose, scenery.hand)
+    cast = _Cast(scenery, pose, rig.height, window, moving if light is None else moving[:0])
+    steady = rng if light is None else light
+    day = _day(steady, scenery.sun[1], cast.foot)
     focal = width / 2 / math.tan(rig.fov / 2)
     middle = ((width - 1) / 2, (height - 1) / 2)
     image = np.empty((height, width, 3), np.float32)
@@ -251,8 +256,8 @@ def render_frame(
         truth,
     )
     if rig.bonnet > 0:
-        _bonnet(image, rig, rng, truth)
-    picture = _expose(image, rng, panorama)
+        _bonnet(image, rig, steady, truth)
+    picture = _expose(image, steady, rng, panorama)
     if panorama:
         return GroundFrame(picture, np.eye(3), nominal, actual, rig.height, 2 * math.pi)
     matrix = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
@@ -277,8 +282,10 @@ def _bonnet(
         truth[first:, :, 3][cover[..., 0] > 0.5] = -3
 
 
-def _expose(image: Picture, rng: np.random.Generator, panorama: bool) -> Picture:
-    """Vignetting, motion blur, white balance, exposure, gamma and noise."""
+def _expose(
+    image: Picture, rng: np.random.Generator, grain: np.random.Generator, panorama: bool
+) -> Picture:
+    """Vignetting, motion blur, white balance, exposure, gamma; and noise, from ``grain``."""
     h, w = image.shape[:2]
     if rng.random() < 0.5:
         n = int(rng.integers(2, 4))
@@ -292,7 +299,7 @@ def _expose(image: Picture, rng: np.random.Generator, panorama: bool) -> Picture
         v = (np.arange(h, dtype=np.float32) - h / 2) / (w / 2)
         image *= (1 - rng.uniform(0, 0.3) * 0.7 * (u[None] ** 2 + v[:, None] ** 2))[..., None]
     noise = np.empty((h, w, 3), np.float32)
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
+    cv2.setRNGSeed(int(grain.integers(1 << 31)))
     cv2.randn(noise, 0, float(rng.uniform(0.5, 5)))  # type: ignore[call-overload]
     # exposure and gamma by one table over 0 ... 511, so that bright parts clip late
     table = np.clip(255 * ((np.arange(512) / 255.0)[:, None] * gain) ** gamma, 0, 255).astype(

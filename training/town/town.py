@@ -100,6 +100,7 @@ class Town:
         index: int = 0,
         rig: CameraRig | None = None,
         truth: NDArray[np.float32] | None = None,
+        light: int | None = None,
     ) -> GroundFrame:
         """Render what a camera sees at ``pose``.
 
@@ -110,11 +111,14 @@ class Town:
             stream, index: name the frame's own randomness: mounting, light, noise.
             rig: a given mounting, for a drive; otherwise each frame draws its own.
             truth: (height, width, 4) float32 that receives every pixel's point (x, y, z) and kind.
+            light: number of a day whose light all frames of a drive share, without moving
+                vehicles; otherwise each frame has its own.
         """
         rig = rig or self.rig(view, stream, index)
-        rng = _frame_stream(self.seed, stream, index)
-        return render_frame(self.scenery, pose, view, (width, height), rig, rng, truth)
+        rng = _named_stream(self.seed, "frame", stream, index)
+        day = None if light is None else _named_stream(self.seed, "light", stream, light)
+        return render_frame(self.scenery, pose, view, (width, height), rig, rng, truth, day)
 
 
-def _frame_stream(seed: int, name: str, index: int) -> np.random.Generator:
-    return stream(seed, "frame", name, index)
+def _named_stream(seed: int, what: str, name: str, index: int) -> np.random.Generator:
+    return stream(seed, what, name, index)
