@@ -13,6 +13,7 @@ from flat_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior
 from torch import Tensor
 
 from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.checks import gate
 from cross_view_localizer.estimate import Estimate, Frame, Reason
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
@@ -253,7 +254,16 @@ def test_a_second_mode_too_strong(world: FlatWorld, frame: Frame) -> None:
 @pytest.mark.parametrize("variance", [math.nan, -1.0, 0.0])
 def test_a_covariance_that_is_none(world: FlatWorld, frame: Frame, variance: float) -> None:
     prior = replace(prior_at(0, 0, 0.0), covariance=np.diag([25.0, 25.0, variance]))
-    refused(scripted(world, Scripted(SURE)).localize(frame, prior), Reason.COVARIANCE_NOT_PD)
+    estimate = scripted(world, Scripted(SURE)).localize(frame, prior)
+    assert "prior with covariance" in refused(estimate, Reason.COVARIANCE_NOT_PD)
+    assert estimate.raw_pose is None
+
+
+@pytest.mark.parametrize("entry", [math.nan, math.inf, -1.0])
+def test_the_answers_covariance_passes_the_same_gate(entry: float) -> None:
+    covariance = np.diag([1.0, entry, 0.1])
+    found = gate(LocalizerConfig(max_std=math.inf), covariance, [])
+    assert found is not None and found[0] is Reason.COVARIANCE_NOT_PD
 
 
 def test_a_network_that_gives_nan(world: FlatWorld, frame: Frame) -> None:
