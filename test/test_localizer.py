@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flat_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
+from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
 
 from cross_view_localizer.calibration import Calibration
 from cross_view_localizer.estimate import Estimate
