@@ -68,11 +68,12 @@ def switch(name: str, text: str) -> bool:
 
 
 def profile(path: str) -> list[SetEnvironmentVariable]:
-    """Return the actions that set the Fast DDS profile, by its name before and after Fast DDS 3."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    if not path or any(name in os.environ for name in names):
+    """Return the action that sets the Fast DDS profile, under the name that this ROS 2 reads."""
+    old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+    if not path or old in os.environ or new in os.environ:
         return []
-    return [SetEnvironmentVariable(name, path) for name in names]
+    before_fast_dds_3 = os.environ.get("ROS_DISTRO", "jazzy") in ("humble", "iron", "jazzy")
+    return [SetEnvironmentVariable(old if before_fast_dds_3 else new, path)]
 
 
 def start(context: LaunchContext) -> list[object]:

@@ -68,12 +68,11 @@ def test_fast_dds_profile_is_loaded_unless_the_user_has_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module = stand_in.load("localizer.launch.py")
-    set_here = stand_in.of_kind(stand_in.start(module), "SetEnvironmentVariable")
-    assert {a.args[0] for a in set_here} == {
-        "FASTRTPS_DEFAULT_PROFILES_FILE",
-        "FASTDDS_DEFAULT_PROFILES_FILE",
-    }
-    assert all(Path(a.args[1]).is_file() for a in set_here)
+    for distro, name in (("jazzy", "FASTRTPS"), ("kilted", "FASTDDS")):
+        monkeypatch.setenv("ROS_DISTRO", distro)
+        (action,) = stand_in.of_kind(stand_in.start(module), "SetEnvironmentVariable")
+        assert action.args[0] == f"{name}_DEFAULT_PROFILES_FILE"
+        assert Path(action.args[1]).is_file()
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/etc/mine.xml")
     assert not stand_in.of_kind(stand_in.start(module), "SetEnvironmentVariable")
 
