@@ -31,8 +31,9 @@ from training.town.drive_bag import (
 from training.town.motion import ACROSS, ALONG, CRUISE
 from training.town.route import route
 from training.town.seeds import stream
-from training.town.sensors import gauss_markov
+from training.town.sensors import SensorNoise, fixes, gauss_markov, imu, odometry
 
+TAU = {"gnss_tau": 60.0}
 SETTINGS = DriveSettings(seed=400_003, duration=40.0, width=96, height=64, image_rate=2.0)
 
 
@@ -133,6 +134,26 @@ def test_fixes_lie_around_the_antenna_as_their_covariance_says(made: SimpleNames
     assert np.abs(error).max() < 4 * stated
     white = np.diff(error, axis=0).std() / math.sqrt(2)  # the slow part hardly moves in 0.2 s
     assert 0.4 < white < 0.75
+
+
+def test_without_errors_the_sensors_tell_the_truth(made: SimpleNamespace) -> None:
+    nothing = SensorNoise(**{name: 0.0 for name in SensorNoise.__dataclass_fields__} | TAU)
+    motion, rng = made.drive.motion, np.random.default_rng(0)
+    time = np.arange(0.0, motion.duration, 0.02)
+    xy, yaw = motion.at(time)
+    along, left = np.cos(yaw), np.sin(yaw)
+    antenna = xy + np.stack([along * 2.0 - left * 0.5, left * 2.0 + along * 0.5], axis=1)
+    assert np.allclose(fixes(motion, time, np.array([2.0, 0.5]), nothing, rng), antenna)
+    track = odometry(motion, time, nothing, rng)
+    c, s = np.cos(yaw[0]), np.sin(yaw[0])
+    start = (xy - xy[0]) @ np.array([[c, -s], [s, c]])
+    assert np.abs(track.xy - start).max() < 0.05 and np.allclose(track.yaw, yaw - yaw[0])
+    heading, rate = imu(motion, time, nothing, rng)
+    assert np.allclose(heading, yaw)
+    assert np.abs(np.cumsum(rate) * 0.02 - (yaw - yaw[0])).max() < 0.05
+    assert (
+        np.abs(np.cumsum(track.speed) * 0.02 - np.cumsum(motion.rates(time)[0]) * 0.02).max() < 1e-6
+    )
 
 
 def test_slow_errors_have_the_stated_size_and_memory() -> None:

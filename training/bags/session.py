@@ -41,8 +41,8 @@ def load_transport_profile() -> None:
     Without it best-effort messages above about 0.5 MB mostly do not arrive in another process.
     """
     if PROFILE.is_file() and not any(os.environ.get(v) for v in PROFILE_VARIABLES):
-        for variable in PROFILE_VARIABLES:
-            os.environ[variable] = str(PROFILE)
+        before_fast_dds_3 = os.environ.get("ROS_DISTRO", "jazzy") in ("humble", "iron", "jazzy")
+        os.environ[PROFILE_VARIABLES[0 if before_fast_dds_3 else 1]] = str(PROFILE)
 
 
 @contextmanager

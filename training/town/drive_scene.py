@@ -23,7 +23,7 @@ class TownScene:
             fov=math.radians(settings.fov),
             height=settings.camera[2],
             pitch=math.radians(settings.pitch),
-            bonnet=0.0,
+            bonnet=0.05,
         )
         self.streets, self.hand = self._town.streets, self._town.world.hand
         self.grid, self.datum, self.epsg = self._town.grid, self._town.datum, self._town.epsg
@@ -34,5 +34,5 @@ class TownScene:
         """Return image ``index``, taken by a camera at (x, y, yaw) in ``map``."""
         x, y, yaw = (float(v) for v in pose)
         place = CameraPose(x, y, yaw, "street")
-        frame = self._town.render(place, "pinhole", *self._size, "drive", index, self._rig)
+        frame = self._town.render(place, "pinhole", *self._size, "drive", index, self._rig, light=0)
         return frame.image
