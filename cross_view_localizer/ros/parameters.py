@@ -193,7 +193,10 @@ class Parameters:
         10.0, "larger standard deviation (major axis) refuses the pose", 0.1, 1000.0, unit="m"
     )
     max_second_mode: float = _entry(
-        1.0, "larger mass of the second mode, as a share of the first's, refuses the pose", 0.0, 1.0
+        1.0,
+        "larger mass of the second mode, as a share of the chosen one's, refuses the pose",
+        0.0,
+        1000.0,
     )
     searchable_half: float = _entry(
         0.0,

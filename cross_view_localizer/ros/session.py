@@ -30,6 +30,9 @@ from cross_view_localizer.stamp_gate import StampGate, Verdict
 # Image and sensors see the same jump one after the other; within this time it is one jump.
 _SAME_JUMP = 2.0
 _IMAGE_JUMP_BACK = 0.5
+# The node's own overhead is the time from callback to pose without these: the network, the view
+# (undistortion), and waiting for samples on purpose.
+_NOT_OVERHEAD = ("encode_aerial", "encode_ground", "match", "view", "prior_wait")
 
 
 def localizer_config(parameters: Parameters) -> LocalizerConfig:
@@ -217,7 +220,9 @@ class Session:
         latency = (time.perf_counter() - job.entered) * 1e3
         estimate = replace(estimate, timing={**estimate.timing, "callback_to_pose": latency})
         self._count(estimate, published)
+        begun = time.perf_counter()
         self._outputs.publish_rest(estimate)
+        self._status.took("after_pose", (time.perf_counter() - begun) * 1e3)
         with self._epoch_lock:
             if job.epoch != self._epoch:
                 self._outputs.clear()
@@ -227,12 +232,16 @@ class Session:
         if published:
             self._status.count("poses")
             self._status.note("refusal", "")
+            self._status.note("time", "")
         elif estimate.reason is not None:
             reason = str(estimate.reason.value)
             self._status.count(f"refused.{reason}")
             self._reporter.warn("refusal", f"no pose ({reason}): {estimate.detail}", kind=reason)
         for stage, milliseconds in estimate.timing.items():
             self._status.took(stage, milliseconds)
+        if published:
+            spent = (estimate.timing.get(stage, 0.0) for stage in _NOT_OVERHEAD)
+            self._status.took("overhead", estimate.timing["callback_to_pose"] - sum(spent))
 
     def _catch_up(self) -> None:
         self._outputs.catch_up()

@@ -86,10 +86,11 @@ class Status:
             self._milliseconds.setdefault(stage, deque(maxlen=100)).append(milliseconds)
 
     def restart(self) -> None:
-        """Begin anew at activation: silence is counted from now."""
+        """Begin anew at activation: silence and durations are counted from now."""
         with self._lock:
             self._started = self._clock()
             self._traffic.clear()
+            self._milliseconds.clear()
 
     def counts(self) -> dict[str, int]:
         """Return all counters."""

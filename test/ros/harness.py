@@ -203,7 +203,9 @@ class Peer:
             return wait_for(f"diagnostics of {name}", newest, deadline)
         except BaseException:
             for message in self.heard["/diagnostics"][-1:]:
-                print(message)
+                for status in message.status:
+                    values = {pair.key: pair.value for pair in status.values}
+                    print(status.name, status.level, status.message, values)
             raise
 
     # -- services ---------------------------------------------------------------------------------
@@ -289,7 +291,8 @@ class Peer:
         self.diagnostic("prior", there)
 
     def drop_publisher(self, topic: str) -> None:
-        self.node.destroy_publisher(self._publishers.pop(topic))
+        if topic in self._publishers:
+            self.node.destroy_publisher(self._publishers.pop(topic))
 
     def publish(self, topic: str, message: Any) -> None:
         self.publisher(topic, type(message)).publish(message)

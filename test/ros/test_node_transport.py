@@ -24,6 +24,7 @@ FRAMES, RATE = 50, 10.0
 
 @pytest.fixture(scope="module")
 def node(shared_peer: Peer) -> Peer:
+    shared_peer.drop_publisher("/image")
     return shared_peer.begin(image_timeout=0.5)
 
 
