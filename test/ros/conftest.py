@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import flat_world as world
+import node_world as world
 import pytest
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("rclpy")
 
-import flat_world as world  # noqa: E402
+import node_world as world  # noqa: E402
 import rclpy  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
 from cross_view_localizer.msg import LocalizationEstimate  # noqa: E402

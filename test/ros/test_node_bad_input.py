@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-import flat_world as world
+import node_world as world
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped

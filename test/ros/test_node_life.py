@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import flat_world as world
+import node_world as world
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import (

@@ -6,7 +6,7 @@ import math
 import os
 
 import cv2
-import flat_world as world
+import node_world as world
 import numpy as np
 import pytest
 from harness import LATCHED, NODE, SECOND, Peer, stamp_of, wait_for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import flat_world as world
+import node_world as world
 import pytest
 from harness import NODE, SECOND, Peer, stamp_message, stamp_of, wait_for
 from rosgraph_msgs.msg import Clock

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import cv2
-import flat_world as world
+import node_world as world
 import numpy as np
 import pytest
 from harness import NODE, SECOND, Peer, header, image_message
