@@ -100,6 +100,12 @@ def test_a_datum_of_numpy_floats_projects_as_any() -> None:
     np.testing.assert_allclose(frame.to_map(51.752, -1.258), 0, atol=1e-6)
 
 
+def test_a_datum_next_to_the_equator_is_not_moved_onto_it() -> None:
+    # Such a number is written with an exponent, which PROJ's angles don't have.
+    frame = MapFrame(Datum(9.28e-9, 3e-7))
+    np.testing.assert_allclose(frame.to_map(9.28e-9, 3e-7), 0, atol=1e-6)
+
+
 def test_arrays_keep_their_shape() -> None:
     frame = MapFrame(OXFORD)
     positions = frame.to_map(np.full((2, 3), 51.75), -1.25)
