@@ -52,7 +52,6 @@ class MapFrame:
     def __init__(self, datum: Datum) -> None:
         self.datum = datum
         self.crs = pyproj.CRS.from_proj4(
-            # Without exponents, which PROJ does not read in angles; to a ten-millionth of a metre.
             f"+proj=tmerc +lat_0={datum.latitude:.12f} +lon_0={datum.longitude:.12f} "
             "+k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs +type=crs"
         )
