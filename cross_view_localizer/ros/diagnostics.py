@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ _IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 # A stamp this far from the clock: people want to know (no sim time, a camera clock that is off).
 _OFFSET_WARNING = 5.0
 _REFUSALS_WARNING = 0.5  # share of the frames since the last report
+# Humble and Jazzy; Kilted and later.
+_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
@@ -141,6 +144,7 @@ class DiagnosticsPublisher:
         section.add("publishers", image.publishers())
         section.add("reliability", image.reliability.name.lower())
         section.add("lost by the middleware", image.lost)
+        section.add("Fast DDS profile", _fast_dds_profile() or "none")
         silence = status.silence("image")
         if silence > session.parameters.image_timeout:
             section.find(2, self._silent_image(session, silence))
@@ -224,6 +228,11 @@ _TRANSPORT_ADVICE = (
     "best effort loses images above 0.5 MB unless the camera's process and this one load "
     "config/fastdds.xml (FASTRTPS_DEFAULT_PROFILES_FILE); or publish reliable"
 )
+
+
+def _fast_dds_profile() -> str:
+    """Return the profile file that Fast DDS was told to load, else an empty string."""
+    return next((os.environ[name] for name in _PROFILE_VARIABLES if os.environ.get(name)), "")
 
 
 def level_of(status: Any) -> int:
