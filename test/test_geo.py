@@ -85,10 +85,10 @@ def test_map_and_wgs84_round_trip(datum: Datum, xy: tuple[float, float]) -> None
 @given(datums)
 def test_axes_point_east_and_north(datum: Datum) -> None:
     frame = MapFrame(datum)
-    # PROJ takes a latitude within a millimetre of the equator for the equator.
+    # PROJ takes angles of less than a millimetre for zero.
     np.testing.assert_allclose(frame.to_map(datum.latitude, datum.longitude), 0, atol=2e-3)
     north = frame.to_map(datum.latitude + 1e-4, datum.longitude)
-    assert abs(north[0]) < 1e-6 and north[1] == pytest.approx(11.13, rel=0.01)
+    assert abs(north[0]) < 2e-3 and north[1] == pytest.approx(11.13, rel=0.01)
 
 
 def test_a_datum_at_the_date_line_has_neighbours_on_both_sides() -> None:
