@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ pytest.importorskip("rclpy")
 from rosbags.interfaces import Connection, Qos, QosDurability, QosReliability
 from rosbags.rosbag2 import StoragePlugin
 
+from training.bags.pace import POLL, Pace
 from training.bags.play import Player, PlayOptions
 from training.bags.record import main as record_main
 from training.bags.record import spinning
@@ -165,15 +167,30 @@ def test_a_late_subscriber_gets_what_is_latched_and_loop_starts_again(tmp_path: 
 
 def test_time_stands_still_while_held_and_runs_at_the_rate(tmp_path: Path) -> None:
     write_bag(tmp_path / "in")
+    looks = iter([True] * 5 + [False] * 100)
     with open_bag(tmp_path / "in") as bag, ros_node("player") as node:
-        release = time.monotonic() + 0.3
         player = Player(node, bag, PlayOptions(rate=5.0, topics=(IMAGE,)))
         began = time.monotonic()
-        report = player.run(hold=lambda topic: topic == IMAGE and time.monotonic() < release)
+        report = player.run(hold=lambda topic: topic == IMAGE and next(looks))
         took = time.monotonic() - began
     assert report.sent == {IMAGE: 10}
-    assert report.held == pytest.approx(0.3, abs=0.1)
-    assert took >= 0.3 + 0.45 / 5.0 - 0.02
+    assert report.held >= 5 * POLL
+    assert took >= report.held + 0.45 / 5.0 - 0.01
+
+
+def test_the_clock_tells_the_bag_s_time_at_the_rate() -> None:
+    told: list[int] = []
+    pace = Pace(START, 4.0, threading.Event(), told.append, period=0.01)
+    began = time.monotonic()
+    assert pace.until(START + 800_000_000)
+    assert time.monotonic() - began > 0.19
+    assert told == sorted(told) and len(told) >= 2
+    # at four times the speed the last look, up to 10 ms before the end, is 40 ms of the bag before
+    assert 0.5 < (told[-1] - START) / 0.8e9 <= 1.0
+    assert 0 <= pace.lag(START + 800_000_000) < 5
+    stopped = threading.Event()
+    stopped.set()
+    assert not Pace(START, 1.0, stopped).until(START + 10**12)
 
 
 @pytest.mark.parametrize(

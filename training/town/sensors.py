@@ -85,7 +85,7 @@ class OdometryTrack:
 def odometry(
     motion: Trajectory, time: Array, noise: SensorNoise, rng: np.random.Generator
 ) -> OdometryTrack:
-    """Integrate what wheels and a cheap gyro measure, from (0, 0, 0) on."""
+    """Integrate what wheels and a cheap gyro measure, from (0, 0, 0) at ``time[0]`` on."""
     true_xy, true_yaw = motion.at(time)
     step = np.diff(time, prepend=time[0])
     scale = 1.0 + rng.normal(0, noise.odom_scale)
@@ -99,8 +99,8 @@ def odometry(
     xy = np.cumsum(distance[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1), axis=0)
     speed, yaw_rate = motion.rates(time)
     return OdometryTrack(
-        xy - xy[0],
-        yaw - yaw[0],
+        xy,
+        yaw,
         speed * scale + rng.normal(0, noise.odom_speed, len(time)),
         yaw_rate + drift + rng.normal(0, noise.odom_yaw_rate, len(time)),
     )
