@@ -56,7 +56,7 @@ class LocalizerNode(LifecycleNode):
         """Declare the table; overrides that don't fit are kept for configure to report."""
         rows = table.table()
         known = {row.name for row in rows}
-        for name in sorted(set(self._parameters) - known):
+        for name in sorted(set(self.get_parameters_by_prefix("")) - known):
             if not table.is_built_in(name):
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f": did you mean {near[0]}?" if near else ""

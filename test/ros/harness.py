@@ -50,6 +50,7 @@ MODULE_DEFAULTS = {
     "image_timeout": 3.0,
     "default_fix_std": 5.0,
     "heatmap_rate": 2.0,
+    "max_prior_wait": 0.05,
 }
 EARLY = 1_600_000_000 * SECOND
 DEADLINE = 30.0
@@ -236,7 +237,8 @@ class Peer:
     def reconfigure(self, connect: bool = True, imu: bool = True, **values: Any) -> None:
         """Set parameters and go through deactivate … activate."""
         assert self.change(DEACTIVATE) and self.change(CLEANUP)
-        assert self.set(**values) == []
+        refused = self.set(**values)
+        assert refused == []
         assert self.change(CONFIGURE) and self.change(ACTIVATE)
         if connect:
             self.connect(imu)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import node_world as world
 import pytest
 from harness import NODE, SECOND, Peer, stamp_message, stamp_of, wait_for
@@ -80,3 +82,42 @@ def test_sim_time_and_its_jump_back(node: Peer) -> None:
     node.send_scene(earlier, BACK)  # at once: the clock told, nobody has to guess
     assert_answered_at(node, earlier, BACK)
     assert node.set(use_sim_time=False) == []
+
+
+def test_a_frame_waits_for_the_sample_after_it(node: Peer) -> None:
+    node.reconfigure(max_prior_wait=10.0)
+    stamp = FIRST + 5000 * SECOND
+    tenth = SECOND // 10
+    for k in range(5):
+        at = stamp - (5 - k) * tenth
+        node.send_fix(at, THERE)
+        node.send_imu(at, THERE[2])
+        node.send_odometry(at, (0.0, 0.0, 0.0))
+    node.send_imu(stamp, THERE[2])
+    node.arrived(stamp, "imu")
+    node.send_image(stamp, world.render(THERE))
+
+    def arrived(status: Any) -> bool:
+        values = {pair.key: pair.value for pair in status.values}
+        return values.get("image stamp", "").startswith(f"{stamp // SECOND}.")
+
+    node.diagnostic("image", arrived)
+    assert all(stamp_of(m) != stamp for m in list(node.heard[f"{NODE}/estimate"]))  # it waits
+    node.send_odometry(stamp + tenth, (0.0, 0.0, 0.0))
+    estimate = node.with_stamp(f"{NODE}/estimate", stamp)
+    assert estimate.status == 0, estimate.detail
+    stages = dict(zip(estimate.stage_names, estimate.stage_ms, strict=True))
+    assert 0.0 < stages["prior_wait"] < 9_900.0
+
+    node.reconfigure(max_prior_wait=0.05)
+    later = stamp + 100 * SECOND
+    node.send_fix(later - tenth, THERE)
+    node.send_odometry(later - tenth, (0.0, 0.0, 0.0))
+    node.send_imu(later, THERE[2])
+    node.arrived(later - tenth, "fix", "odom")
+    node.arrived(later, "imu")
+    node.send_image(later, world.render(THERE))
+    estimate = node.with_stamp(f"{NODE}/estimate", later)  # carried forward, not waited for longer
+    assert estimate.status == 0, estimate.detail
+    stages = dict(zip(estimate.stage_names, estimate.stage_ms, strict=True))
+    assert 45.0 < stages["prior_wait"] < 1000.0
