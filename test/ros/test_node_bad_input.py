@@ -198,6 +198,19 @@ def test_missing_frames_are_named(node: Peer, stamp: int) -> None:
     assert "'periscope'" in refused(node, stamp, "no_extrinsics")
 
 
+def test_fixes_of_an_unknown_antenna_are_not_used(node: Peer, stamp: int) -> None:
+    node.reconfigure()
+    fix = good_fix(stamp)
+    fix.header.frame_id = "mast"
+    send_prior(node, stamp, fix)
+    node.send_image(stamp, world.render(HERE))
+    assert "GNSS antenna: frame 'mast'" in refused(node, stamp, "no_extrinsics")
+    node.diagnostic("prior", lambda s: "'mast'" in s.message)
+    send_prior(node, stamp + SECOND)  # an antenna that is known
+    node.send_image(stamp + SECOND, world.render(HERE))
+    assert estimate_of(node, stamp + SECOND).detail == ""
+
+
 def test_image_from_the_future_is_refused(node: Peer, stamp: int) -> None:
     send_prior(node, stamp)
     ahead = node.node.get_clock().now().nanoseconds + 100 * SECOND

@@ -80,6 +80,9 @@ def test_estimate_tells_everything_about_a_frame(answered: Peer) -> None:
     assert (estimate.status, estimate.reason, estimate.detail) == (0, "", "")
     assert estimate.has_pose and estimate.has_prior and estimate.has_patch
     assert estimate.prior_has_yaw and "fix" in estimate.prior_source
+    # The fix, off by (2, -1.5), was moved from the antenna to base_link.
+    assert estimate.prior.pose.position.x == pytest.approx(truth(0.0)[0] + 2.0, abs=0.05)
+    assert estimate.prior.pose.position.y == pytest.approx(truth(0.0)[1] - 1.5, abs=0.05)
     assert estimate.patch_width == 192 and estimate.patch_gsd == 0.5
     assert estimate.patch_coverage == pytest.approx(1.0)
     assert len(estimate.support.points) == 4
