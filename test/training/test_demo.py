@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_frames import frames_of
 from plain_scene import PlainScene
 
 pytest.importorskip("rclpy")
@@ -30,34 +31,10 @@ from training.demo.pictures import (
     write_video,
 )
 from training.demo.report import accuracy_table, frames_table, latency_table, make_report
-from training.demo.results import Frames, read_frames
+from training.demo.results import read_frames
 from training.demo.scenes import SceneMaker, read_heatmaps, read_images
 from training.town.drive import make_drive
 from training.town.drive_bag import IMAGE, ODOM, TRUTH, DriveSettings
-
-
-def frames_of(errors: list[float], std: float = 2.0) -> Frames:
-    """Return frames whose answers lie ``errors`` metres east of the truth, priors 5 m north."""
-    n = len(errors)
-    truth = np.stack([np.arange(n) * 10.0, np.zeros(n), np.zeros(n)], axis=1)
-    covariance = np.tile(np.diag([std**2, std**2, 0.01]), (n, 1, 1))
-    return Frames(
-        stamp=np.arange(n, dtype=np.int64) * 10**9,
-        ok=np.full(n, True),
-        reason=[""] * n,
-        has_pose=np.full(n, True),
-        pose=truth + np.array([[e, 0.0, 0.0] for e in errors]),
-        covariance=covariance,
-        has_prior=np.full(n, True),
-        prior=truth + [0.0, 5.0, 0.0],
-        prior_covariance=covariance,
-        truth=truth,
-        confidence=np.ones(n),
-        stages=[{"match": 10.0, "total": 20.0 + i} for i in range(n)],
-        model="test",
-        images=n,
-        lever=np.array([1.5, 0.0]),
-    )
 
 
 def test_the_report_measures_at_the_camera_along_and_across() -> None:

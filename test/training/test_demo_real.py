@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_frames import frames_of
+from rich.console import Console
 
 pytest.importorskip("rclpy")
 
@@ -17,7 +20,7 @@ from cross_view_localizer.satellite_map import SatelliteMap
 from training.bags.store import open_bag
 from training.demo.results import interpolated, read_messages, stamp_of
 from training.demo_real import kitti
-from training.demo_real.__main__ import figures, main
+from training.demo_real.__main__ import SHIFTS, drive_rows, figures, main, table_of
 from training.demo_real.panoramas import localize_all, truth_of, write_map
 from training.demo_real.samples import (
     KITTI_DATUM,
@@ -107,10 +110,25 @@ def test_figures_compare_answers_with_their_centres() -> None:
     errors = np.array([[1.0, 0.0], [0.0, 3.0], [np.nan, np.nan]])
     shifts = np.array([[4.0, 0.0], [0.0, 6.0], [9.0, 9.0]])
     row = figures("x", shifts, errors, Counter({"no_fix": 1}))
-    assert (row["cases"], row["ran"], row["refused"]) == (3, 2, "no_fix 1")
+    assert (row["cases"], row["ran"], row["refused"]) == (3, 2, "1 no fix")
     assert (row["localizer, mean"], row["centre, mean"]) == (2.0, 5.0)
     nothing = figures("x", shifts, np.full((3, 2), np.nan), Counter())
     assert nothing["localizer, median"] is None
+
+
+def test_every_image_of_the_drive_has_its_own_row() -> None:
+    frames = frames_of([1.0, 2.0, 6.0] * SHIFTS)
+    rows = drive_rows(frames)
+    assert [row["what"] for row in rows] == [f"KITTI, image {i}" for i in (1, 2, 3)] + [
+        "KITTI, all"
+    ]
+    assert [row["localizer, median"] for row in rows] == [1.0, 2.0, 6.0, 2.0]
+    assert rows[-1]["cases"] == 3 * SHIFTS and rows[0]["centre, median"] == 5.0
+    lost = drive_rows(frames_of([1.0, 2.0]))  # frames were dropped: only the whole is told
+    assert [row["what"] for row in lost] == ["KITTI, all"]
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(table_of(rows, "model"))
+    assert "centre, median"[:7] in console.export_text()
 
 
 def test_missing_samples_end_with_one_line(
