@@ -16,7 +16,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cross_view_localizer.models.weights import SHIPPED, WeightsError
 from cross_view_localizer.satellite_map import MapError, SatelliteMap
 from training.bags.store import BagError
 from training.demo.chain import ChainReport, run_chain
@@ -37,6 +36,8 @@ from training.town.drive import Drive, DriveSettings, RouteError, TownScene, mak
 from training.town.drive_bag import FIX, IMAGE, IMU, INFO, ODOM, TRUTH
 
 REMAP = {"image": IMAGE, "camera_info": INFO, "fix": FIX, "odom": ODOM, "imu": IMU}
+# as models.weights has it, without importing torch, which only the node needs
+SHIPPED = ROOT / "cross_view_localizer" / "weights"
 ERRORS = (
     BagError,
     FolderError,
@@ -45,7 +46,6 @@ ERRORS = (
     PictureError,
     ResultError,
     RouteError,
-    WeightsError,
 )
 
 

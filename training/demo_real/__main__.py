@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from cross_view_localizer.models.weights import SHIPPED, load, without_weights
+from cross_view_localizer.models.weights import SHIPPED, WeightsError, load, without_weights
 from training.demo.__main__ import ERRORS, REMAP, apart, choose_model, end_politely
 from training.demo.chain import run_chain
 from training.demo.folder import result_folder
@@ -173,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             (folder / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
             with (folder / "table.txt").open("w") as file:
                 Console(file=file, width=140).print(table)
-    except (*ERRORS, SampleError) as error:
+    except (*ERRORS, SampleError, WeightsError) as error:
         print(f"demo_real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
