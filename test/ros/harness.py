@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import os
 import signal
@@ -24,18 +23,25 @@ pytest.importorskip("rclpy")
 
 import node_world as world  # noqa: E402
 import rclpy  # noqa: E402
-from builtin_interfaces.msg import Time  # noqa: E402
 from cross_view_localizer.msg import LocalizationEstimate  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped  # noqa: E402
+from geometry_msgs.msg import PoseWithCovarianceStamped  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from nav_msgs.msg import OccupancyGrid, Odometry  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, Imu, NavSatFix  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from sensor_messages import (  # noqa: E402
+    SECOND,
+    fix_message,
+    header,
+    image_message,
+    info_message,
+    stamp_of,
+    transform_message,
+)
+from sensor_msgs.msg import Image, Imu, NavSatFix  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
 
@@ -43,7 +49,6 @@ from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "/cross_view_localizer"
-SECOND = 1_000_000_000
 MODULE_DEFAULTS = {
     "heading_source": "imu_enu",
     "image_transport": "raw",
@@ -78,14 +83,6 @@ def wait_for(what: str, ask: Callable[[], Value | None], deadline: float = DEADL
         if time.monotonic() > end:
             pytest.fail(f"waited {deadline:.0f} s for {what}")
         threading.Event().wait(0.01)
-
-
-def stamp_message(stamp: int) -> Time:
-    return Time(sec=stamp // SECOND, nanosec=stamp % SECOND)
-
-
-def stamp_of(message: Any) -> int:
-    return int(message.header.stamp.sec) * SECOND + int(message.header.stamp.nanosec)
 
 
 class NodeProcess:
@@ -306,7 +303,7 @@ class Peer:
             self._publishers["/tf_static"] = self.node.create_publisher(
                 TFMessage, "/tf_static", profile
             )
-        entries = [_transform_message(name, frame) for name, frame in frames.items()]
+        entries = [transform_message(name, frame) for name, frame in frames.items()]
         self._publishers["/tf_static"].publish(TFMessage(transforms=entries))
 
     def send_vehicle(self) -> None:
@@ -347,65 +344,6 @@ class Peer:
         self.send_imu(stamp, pose[2])
         self.arrived(stamp, "fix", "imu")
         self.send_image(stamp, world.render(pose))
-
-
-def header(stamp: int, frame: str) -> Header:
-    return Header(stamp=stamp_message(stamp), frame_id=frame)
-
-
-def _transform_message(name: str, frame: RigidTransform) -> TransformStamped:
-    made = TransformStamped(header=Header(frame_id="base_link"), child_frame_id=name)
-    t, q = made.transform.translation, made.transform.rotation
-    t.x, t.y, t.z = map(float, frame.translation)
-    q.x, q.y, q.z, q.w = _quaternion(frame.rotation)
-    return made
-
-
-def _quaternion(rotation: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """(x, y, z, w) of a rotation matrix, by its eigenvector form (any rotation)."""
-    r = rotation
-    k = np.array(
-        [
-            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
-            [r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
-            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1], 0],
-            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], r.trace()],
-        ]
-    )
-    _, vectors = np.linalg.eigh(k)  # the lower triangle
-    x, y, z, w = (float(value) for value in vectors[:, -1])
-    return x, y, z, w
-
-
-def fix_message(stamp: int, latitude: float, longitude: float, std: float) -> NavSatFix:
-    made = NavSatFix(header=header(stamp, "gps"), latitude=latitude, longitude=longitude)
-    made.position_covariance = [std**2, 0.0, 0.0, 0.0, std**2, 0.0, 0.0, 0.0, 4 * std**2]
-    made.position_covariance_type = NavSatFix.COVARIANCE_TYPE_DIAGONAL_KNOWN
-    return made
-
-
-def info_message(stamp: int, width: int, height: int) -> CameraInfo:
-    matrix = world.intrinsics(width, height)
-    return CameraInfo(
-        header=header(stamp, "camera"),
-        width=width,
-        height=height,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=matrix.ravel(),
-    )
-
-
-def image_message(stamp: int, picture: NDArray[np.uint8]) -> Image:
-    height, width = picture.shape[:2]
-    return Image(
-        header=header(stamp, "camera"),
-        height=height,
-        width=width,
-        encoding="rgb8",
-        step=3 * width,
-        data=array.array("B", picture.tobytes()),
-    )
 
 
 @contextlib.contextmanager

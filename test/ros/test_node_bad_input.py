@@ -11,16 +11,8 @@ import node_world as world
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from harness import (
-    NODE,
-    SECOND,
-    Peer,
-    fix_message,
-    header,
-    image_message,
-    info_message,
-    stamp_message,
-)
+from harness import NODE, Peer
+from sensor_messages import SECOND, fix_message, header, image_message, info_message, stamp_message
 from sensor_msgs.msg import NavSatFix
 
 from cross_view_localizer.ros.diagnostics import level_of

@@ -17,13 +17,13 @@ from harness import (
     DEACTIVATE,
     DOMAIN,
     NODE,
-    SECOND,
     NodeProcess,
     Peer,
     running,
     wait_for,
 )
 from lifecycle_msgs.srv import ChangeState
+from sensor_messages import SECOND
 
 from cross_view_localizer.ros.diagnostics import level_of
 

@@ -9,8 +9,9 @@ import cv2
 import node_world as world
 import numpy as np
 import pytest
-from harness import LATCHED, NODE, SECOND, Peer, stamp_of, wait_for
+from harness import LATCHED, NODE, Peer, wait_for
 from nav_msgs.msg import OccupancyGrid
+from sensor_messages import SECOND, stamp_of
 from sensor_msgs.msg import NavSatFix
 from visualization_msgs.msg import Marker
 

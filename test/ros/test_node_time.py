@@ -6,8 +6,9 @@ from typing import Any
 
 import node_world as world
 import pytest
-from harness import NODE, SECOND, Peer, stamp_message, stamp_of, wait_for
+from harness import NODE, Peer, wait_for
 from rosgraph_msgs.msg import Clock
+from sensor_messages import SECOND, stamp_message, stamp_of
 
 FIRST = 1_660_000_000 * SECOND
 THERE, BACK = (-30.0, 40.0, 0.2), (25.0, -10.0, 1.9)

@@ -10,8 +10,9 @@ import cv2
 import node_world as world
 import numpy as np
 import pytest
-from harness import NODE, SECOND, Peer, header, image_message
+from harness import NODE, Peer
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_messages import SECOND, header, image_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from cross_view_localizer.ros.diagnostics import level_of
