@@ -146,5 +146,6 @@ def _wait_for_node(node: NodeProcess, recorder: RecordThread) -> None:
     while not recorder.is_recording(ESTIMATE):
         node.check()
         if time.monotonic() > deadline:
-            raise NodeError(f"the node was not up after {START_TIMEOUT:g} s: see {node.log}")
+            late = f"the node was not up after {START_TIMEOUT:g} s"
+            raise NodeError(f"{late}; it said last: {node.last_line()}")
         time.sleep(0.05)

@@ -93,11 +93,18 @@ class NodeProcess:
             NodeError: with the node's own line.
         """
         assert self._process is not None
-        said = self.log.read_text(errors="replace").splitlines()
+        said = self._said()
         failed = [line for line in said if "configure failed:" in line]
         if failed:
             raise NodeError(f"the node's {failed[-1][failed[-1].index('configure failed') :]}")
         status = self._process.poll()
         if status is not None:
-            last = next((line for line in reversed(said) if line.strip()), "no output")
-            raise NodeError(f"the node ended with status {status}: {last.strip()} ({self.log})")
+            raise NodeError(f"the node ended with status {status}: {self.last_line()}")
+
+    def last_line(self) -> str:
+        """Return what the node said last."""
+        said = (line.strip() for line in reversed(self._said()))
+        return next((line for line in said if line), "it said nothing")
+
+    def _said(self) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()
