@@ -115,7 +115,7 @@ def run(out: Path, settings: DriveSettings, weights: str | None, console: Consol
             parameters={
                 "map": str(drive.map),
                 "use_sim_time": True,
-                "heatmap_rate": 2 * settings.image_rate,
+                "heatmap_rate": 100.0,  # one for every frame
                 **parameters,
             },
             remap=REMAP,

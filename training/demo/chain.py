@@ -17,7 +17,8 @@ from training.bags.store import open_bag
 from training.demo.node_process import NODE, NodeError, NodeProcess
 
 ESTIMATE, POSE, HEATMAP = f"{NODE}/estimate", f"{NODE}/pose", f"{NODE}/heatmap"
-TOPICS = (ESTIMATE, POSE, HEATMAP, f"{NODE}/overlay", f"{NODE}/aerial", f"{NODE}/map_anchor")
+# all but ~/overlay: 1 MB a frame, and the pictures are drawn from the heatmaps
+TOPICS = (ESTIMATE, POSE, HEATMAP, f"{NODE}/aerial", f"{NODE}/map_anchor")
 START_TIMEOUT = 180.0  # s for the node to load torch, map and weights on a busy machine
 ANSWER_TIMEOUT = 15.0  # s for the answer to an image
 

@@ -198,7 +198,7 @@ def frames_table(report: Report) -> Table:
 def latency_table(report: Report) -> Table:
     """Return the table of where the time went."""
     table = Table(
-        title="Time per frame, ms (all topics subscribed; where the network ran)",
+        title="Time per frame, ms (where the network ran)",
         title_justify="left",
     )
     for head in ("stage", "median", "95 %", "in frames"):
