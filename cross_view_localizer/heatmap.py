@@ -173,27 +173,20 @@ class Heatmap:
     def mass_on(self, grid: Grid) -> NDArray[np.float64]:
         """Return the mass that falls on each cell of another grid, shape (grid.height, grid.width).
 
-        Cells are split into sub-cells of at most a quarter of the target's, and each gives its
-        mass to the cell it falls on: mass is conserved wherever the target covers the support.
+        The density is interpolated bilinearly at points at most half a source cell apart, zero
+        outside: mass is conserved to about 1e-3 wherever the target covers the support, and the
+        peak stays where it is. (Handing out the source's cells whole, or in parts, gives
+        neighbouring target cells unequal numbers of parts, which moves a flat peak by a cell.)
         """
-        # Cells that together hold less than 1e-5 of the mass are not worth their time.
-        rows, columns = np.nonzero(
-            self.log_mass > self.log_mass.max() - 12 - math.log(self.log_mass.size)
-        )
-        weights = self.mass[rows, columns]
-        parts = min(8, max(1, math.ceil(4 * self.grid.gsd / grid.gsd)))
+        parts = max(1, math.ceil(2 * grid.gsd / self.grid.gsd))
         steps = (np.arange(parts) + 0.5) / parts - 0.5
-        total = np.zeros(grid.width * grid.height)
+        columns, rows = np.meshgrid(np.arange(grid.width), np.arange(grid.height))
+        total = np.zeros((grid.height, grid.width))
         for dv in steps:
             for du in steps:
-                uv = grid.map_to_pixel(
-                    self.grid.pixel_to_map(np.stack([columns + du, rows + dv], -1))
-                )
-                target = np.floor(uv + 0.5).astype(np.intp)
-                on = ((target >= 0) & (target < [grid.width, grid.height])).all(axis=-1)
-                index = target[on, 1] * grid.width + target[on, 0]
-                total += np.bincount(index, weights[on] / parts**2, minlength=total.size)
-        return total.reshape(grid.height, grid.width)
+                xy = grid.pixel_to_map(np.stack([columns + du, rows + dv], -1))
+                total += _interpolated(self.mass, self.grid.map_to_pixel(xy))
+        return total * (grid.gsd / parts / self.grid.gsd) ** 2
 
     def resampled(self, grid: Grid) -> Heatmap:
         """Return the distribution on another grid, by mass (:meth:`mass_on`), normalised again.
@@ -208,3 +201,16 @@ class Heatmap:
             )
         with np.errstate(divide="ignore"):
             return Heatmap(grid, np.log(mass / mass.sum()).astype(np.float32))
+
+
+def _interpolated(values: NDArray[np.float64], uv: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (H, W) values at (..., 2) places (column, row), bilinearly; zero outside."""
+    height, width = values.shape
+    padded = np.pad(values, 2)
+    place = np.clip(uv, -1.5, (width + 0.5, height + 0.5))
+    whole = np.floor(place).astype(np.intp)
+    x, y = np.moveaxis(place - whole, -1, 0)
+    column, row = np.moveaxis(whole + 2, -1, 0)
+    above = padded[row, column] * (1 - x) + padded[row, column + 1] * x
+    below = padded[row + 1, column] * (1 - x) + padded[row + 1, column + 1] * x
+    return np.asarray(above * (1 - y) + below * y)

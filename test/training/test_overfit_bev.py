@@ -1,4 +1,4 @@
-"""Eight samples, learned by heart: gradients reach every part, and the truth is where it is said."""
+"""Eight samples, learned by heart: gradients reach every part; the truth is where it is said."""
 
 from itertools import islice
 
