@@ -48,11 +48,15 @@ def test_errors_stay_below_their_floor(records: list[FrameRecord]) -> None:
     assert abs(figures["lateral"]["bias"]) < 0.7
 
 
-def test_the_covariance_tells_the_error(records: list[FrameRecord]) -> None:
+# A panorama's errors are little more than the imagery's misregistration, of which no picture tells.
+RANKS = {"pinhole": 0.25, "panorama": 0.0}
+
+
+def test_the_covariance_tells_the_error(model: LoadedModel, records: list[FrameRecord]) -> None:
     figures = table(records, draws=50)
     assert 0.3 < figures["nees_per_dof"] < 2.5
-    assert 0.8 < figures["coverage_90_region"] <= 0.99
-    assert figures["spearman_sigma_error"] > 0.25
+    assert 0.8 < figures["coverage_90_region"] < 0.99
+    assert figures["spearman_sigma_error"] > RANKS[model.model.view.ground]
 
 
 def test_moving_the_patch_does_not_move_the_peak(
