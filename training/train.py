@@ -128,7 +128,10 @@ def main() -> None:
     """Command line."""
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    jsonargparse.CLI(train, as_positional=False)
+    try:
+        jsonargparse.CLI(train, as_positional=False)
+    except ValueError as error:  # also WeightsError
+        raise SystemExit(f"train: {error}") from None
 
 
 if __name__ == "__main__":
