@@ -75,15 +75,16 @@ class Training(lightning.LightningModule):
         scores = self.model(batch.aerial, batch.ground)
         view = self.model.view
         place = torch.logsumexp(scores.log_mass, dim=1)
-        cells = batch.offset / view.output_gsd + (view.output_size - 1) / 2
+        cell = batch.cell[:, None]
+        cells = batch.offset / cell + (view.output_size - 1) / 2
         best = place.flatten(1).argmax(dim=1)
         found = torch.stack([best % view.output_size, best // view.output_size], dim=1)
         nearest = cells.round().long().clamp(0, view.output_size - 1)
         at_truth = place[torch.arange(len(place)), nearest[:, 1], nearest[:, 0]]
         self.results.append(
             {
-                "error": (found - cells) * view.output_gsd,
-                "nll": 2 * math.log(view.output_gsd) - at_truth,
+                "error": (found - cells) * cell,
+                "nll": 2 * torch.log(batch.cell) - at_truth,
             }
         )
 

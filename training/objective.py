@@ -48,8 +48,8 @@ def objective(
     """
     view = model.view
     sigma = weights.sigma_start + (weights.sigma_end - weights.sigma_start) * min(1, progress / 0.7)
-    cells = batch.offset / view.output_gsd
-    target = gaussian_target(cells, view.output_size, sigma / view.output_gsd)
+    cells = batch.offset / batch.cell[:, None]
+    target = gaussian_target(cells, view.output_size, sigma / batch.cell)
     terms: dict[str, Tensor] = {}
     if isinstance(model, BevModel):
         ground = model.encode_ground(batch.ground)
@@ -63,7 +63,8 @@ def objective(
         scores, matching = bottleneck.match_with_bottleneck(
             model.encode_aerial(batch.aerial), model.encode_ground(batch.ground)
         )
-        labels = view_bottleneck_labels(view, cells, matching.shape[-1], sigma / view.aerial_gsd)
+        pixels = sigma / batch.cell * (view.output_gsd / view.aerial_gsd)
+        labels = view_bottleneck_labels(view, cells, matching.shape[-1], pixels)
         terms["nce"] = info_nce_per_sample(matching, labels)
         total = weights.nce * terms["nce"]
     place = torch.logsumexp(scores.log_mass, dim=1)

@@ -5,10 +5,10 @@ import pytest
 
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.bev import VIEWS
+from training.datasets.aerial_source import AerialSource
 from training.datasets.augment import mirror, photometric
 from training.datasets.sample import Sample, tilt_between
 from training.datasets.town import (
-    AerialSource,
     PriorError,
     TownFrames,
     TownStream,
@@ -76,6 +76,7 @@ def made_up_sample() -> Sample:
         position=np.zeros(2),
         heading=0.0,
         group=1,
+        cell=0.5,
     )
 
 

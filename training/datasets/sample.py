@@ -30,6 +30,9 @@ class Sample:
         yaw: camera azimuth minus the aerial picture's up, radians, counter-clockwise.
         position: (2,) truth in the map frame, metres; heading: the camera's azimuth there.
         group: what bootstraps and splits go by: a town, a drive, a city.
+        cell: metres per heatmap cell; differs from the view's where a dataset's tiles of several
+            resolutions are all resized to one size, as CVML does.
+        name: of the row it was made from.
         reference_point: which point of the vehicle ``offset`` is the truth of.
     """
 
@@ -43,7 +46,9 @@ class Sample:
     yaw: float
     position: NDArray[np.float64]
     heading: float
-    group: int
+    group: int | str
+    cell: float
+    name: str = ""
     reference_point: str = "camera"
 
 
@@ -55,6 +60,7 @@ class Batch(NamedTuple):
     tilt: Tensor
     offset: Tensor
     yaw: Tensor
+    cell: Tensor
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -78,6 +84,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         numbers([s.tilt for s in samples]),
         numbers([s.offset for s in samples]),
         numbers([s.yaw for s in samples]),
+        numbers([s.cell for s in samples]),
     )
 
 

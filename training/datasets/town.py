@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset
 
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import View
+from training.datasets.aerial_source import AerialSource
 from training.datasets.augment import augment
 from training.datasets.sample import Sample, tilt_between
 from training.town.manifest import BenchmarkFrame, load
@@ -32,35 +32,6 @@ class PriorError:
     east: float
     north: float
     yaw: float
-
-
-class AerialSource:
-    """A town's aerial picture, halved while it stays as fine as what is asked of it."""
-
-    def __init__(self, image: NDArray[np.uint8], grid: Grid, gsd: float) -> None:
-        while grid.gsd * 2 <= gsd * 1.001:
-            width, height = grid.width // 2 * 2, grid.height // 2 * 2
-            size = (width // 2, height // 2)
-            middle = grid.pixel_to_map(((width - 1) / 2, (height - 1) / 2))
-            image = np.asarray(
-                cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_AREA)
-            )
-            grid = Grid(*size, grid.gsd * 2, (float(middle[0]), float(middle[1])), grid.up)
-        self.image, self.grid = image, grid
-
-    def crop(self, target: Grid) -> NDArray[np.uint8]:
-        """Return the picture (target.height, target.width, 3) on ``target``; beyond the edge it is
-        black.
-        """
-        corners = np.array(
-            [[0, 0], [target.width - 1, 0], [0, target.height - 1]], dtype=np.float64
-        )
-        source = self.grid.map_to_pixel(target.pixel_to_map(corners))
-        affine = cv2.getAffineTransform(corners.astype(np.float32), source.astype(np.float32))
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(
-            cv2.warpAffine(self.image, affine, (target.width, target.height), flags=flags)
-        )
 
 
 def heatmap_grid(view: View, pose: CameraPose, prior: PriorError) -> Grid:
@@ -101,6 +72,7 @@ def make_sample(
         position=np.array([pose.x, pose.y]),
         heading=pose.yaw,
         group=group,
+        cell=view.output_gsd,
     )
 
 

@@ -1,0 +1,156 @@
+"""What every dataset's reader gives: labelled pairs of pictures, the truth as east/north metres and
+ENU yaw.
+
+A reader converts its format's signs, units and frames, once; nothing after it knows them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cross_view_localizer.camera import Camera
+from cross_view_localizer.geo import Datum
+from cross_view_localizer.grid import Grid
+
+RGB = NDArray[np.uint8]
+
+
+class DatasetError(ValueError):
+    """A dataset that can't be used as asked: one line with file, row, value, expectation and
+    fix.
+    """
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a dataset; reading goes on without the row, and says so at the end.
+
+    Attributes:
+        kind: "missing" (a file), "unreadable" (a picture), "row" (columns, numbers) or "outside"
+            (the truth lies outside the aerial patch).
+        where: file, and ":line" (1-based) where there is one.
+        message: what is wrong, and what was expected.
+    """
+
+    kind: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One frame of a dataset: files, aerial patch and truth; no picture is opened for it.
+
+    Attributes:
+        name: split file and line ("test1_files.txt:12") or what else finds the row again.
+        ground_file: of the camera's picture; aerial_file: of the tile or the map.
+        grid: the aerial patch as the dataset's protocol cuts it, placed in the frame of ``datum``:
+            x east, y north, metres, true north. Its centre is the protocol's prior position.
+        position: (x, y) truth of ``reference_point`` there.
+        yaw: azimuth of the camera (a panorama's middle column), radians, 0 = east,
+            counter-clockwise.
+        heading: the azimuth that the protocol tells the method; differs from ``yaw`` by its noise.
+        group: what splits and bootstraps go by: a city, a drive, a traversal.
+        reference_point: which point of the vehicle ``position`` is: "camera", "ins", "body" …
+        datum: origin of the frame, where the dataset says.
+        stamp: integer nanoseconds, where the dataset says.
+    """
+
+    name: str
+    ground_file: Path
+    aerial_file: Path
+    grid: Grid
+    position: tuple[float, float]
+    yaw: float
+    heading: float
+    group: str
+    reference_point: str = "camera"
+    datum: Datum | None = None
+    stamp: int | None = None
+
+
+@dataclass(frozen=True)
+class GroundPicture:
+    """A camera's picture with what is known of the camera.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        camera: its model at this size; undistorted pinhole or equirectangular.
+        rotation: (3, 3) optical frame to the camera's levelled frame (see ``GroundInput``).
+        height: optical centre above the road, metres.
+    """
+
+    image: RGB
+    camera: Camera
+    rotation: NDArray[np.float64]
+    height: float
+
+
+class Reader(ABC):
+    """A split of a dataset. Building it reads lists and labels; pictures are read when asked for.
+
+    Attributes:
+        tags: the protocol, for every result: dataset, split, labels, tiles …; all strings.
+        problems: rows that were left out when the lists were read, and why.
+    """
+
+    tags: Mapping[str, str]
+    problems: list[Problem]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of usable rows."""
+
+    @abstractmethod
+    def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
+        """Return a row, the fixed one of validation and test unless ``rng`` is given.
+
+        ``rng`` draws what the protocol draws anew for each training sample: tile, shift, turn.
+        """
+
+    @abstractmethod
+    def aerial(self, label: Label, grid: Grid) -> RGB:
+        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``; black where there is
+        none.
+        """
+
+    @abstractmethod
+    def ground(self, label: Label) -> GroundPicture:
+        """Return the camera's picture."""
+
+
+def read_rgb(path: Path) -> RGB:
+    """Read a picture as (H, W, 3) uint8 RGB.
+
+    Raises:
+        DatasetError: where it is missing, or truncated or not a picture.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file: expected a picture; is the root right?")
+    content = np.fromfile(path, dtype=np.uint8)
+    if len(content) == 0 or _truncated(content):
+        raise DatasetError(f"{path}: truncated ({len(content)} bytes): download it again")
+    picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    if picture is None:
+        raise DatasetError(f"{path}: not a picture that can be decoded: download it again")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+
+
+def _truncated(content: NDArray[np.uint8]) -> bool:
+    """Whether a PNG or JPEG lacks its end, which OpenCV would fill with grey without a word."""
+    start, end = bytes(content[:4]), bytes(content[-64:])
+    if start == b"\x89PNG":
+        return b"IEND" not in end
+    if start[:2] == b"\xff\xd8":
+        return b"\xff\xd9" not in end
+    return False
