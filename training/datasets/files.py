@@ -1,0 +1,129 @@
+"""Whether a dataset's files are there and whole: the cheap look before training starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.datasets.pair import DatasetError, Problem, Reader
+
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
+_TAIL = 64  # bytes at a picture's end among which its end marker lies
+
+
+class FileCheck:
+    """Tells what is wrong with a file, each file once, each folder listed once; decodes nothing.
+
+    Args:
+        ends: also look at a picture's first and last bytes, which tells a broken-off download.
+    """
+
+    def __init__(self, ends: bool = True) -> None:
+        self._ends = ends
+        self._folders: dict[str, set[str]] = {}
+        self._verdicts: dict[str, tuple[str, str] | None] = {}
+
+    def fault(self, file: Path) -> tuple[str, str] | None:
+        """Return (kind, message) as a `Problem` has them, or None for a good file."""
+        path = str(file)
+        if path not in self._verdicts:
+            self._verdicts[path] = self._look(file)
+        return self._verdicts[path]
+
+    def _look(self, file: Path) -> tuple[str, str] | None:
+        folder = str(file.parent)
+        if folder not in self._folders:
+            self._folders[folder] = _names(folder)
+        if file.name not in self._folders[folder]:
+            at_all = "" if os.path.isdir(folder) else " (nor the folder it should be in)"
+            return "missing", f"no such file{at_all}"
+        return _broken(file) if self._ends else None
+
+
+def _names(folder: str) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except OSError:
+        return set()
+
+
+def _broken(file: Path) -> tuple[str, str] | None:
+    """The fault that a file's size, first and last bytes show."""
+    try:
+        with open(file, "rb") as stream:
+            start = stream.read(4)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _TAIL))
+            end = stream.read()
+    except OSError as error:
+        return "unreadable", f"can't be read: {error.strerror}"
+    if size == 0:
+        return "unreadable", "empty (0 bytes): download it again"
+    png, jpeg = start == _PNG, start[:2] == _JPEG
+    if (png and b"IEND" not in end) or (jpeg and b"\xff\xd9" not in end):
+        return "unreadable", f"truncated ({size} bytes): download it again"
+    return None
+
+
+def files_of(reader: Reader, index: int) -> tuple[Path, ...]:
+    """Return every file that a row may open, whatever training draws for it."""
+    files = getattr(reader, "files", None)
+    if files is not None:
+        return tuple(files(index))
+    label = reader.label(index)
+    return label.ground_file, label.aerial_file
+
+
+def faults(reader: Reader, ends: bool = True) -> Iterator[tuple[int, list[Problem]]]:
+    """Yield (row, its problems) for every row of a reader; no problems for a good row."""
+    check = FileCheck(ends)
+    for index in range(len(reader)):
+        found = []
+        for file in files_of(reader, index):
+            fault = check.fault(file)
+            if fault is not None:
+                kind, message = fault
+                found.append(Problem(kind, str(file), f"{message} (row {index})"))
+        yield index, found
+
+
+def usable(reader: Reader, skip: bool = False, ends: bool = True) -> list[int]:
+    """Return the rows whose files are all there and whole.
+
+    Rows left out because their truth lies outside the patch are no fault: protocols drop them.
+
+    Args:
+        skip: leave faulty rows out, and print how many, rather than refuse.
+        ends: also find truncated pictures, by their last bytes: one open per file.
+
+    Raises:
+        DatasetError: rows that can't be parsed, or files that are missing or truncated, without
+            ``skip``; with it, where no row is left.
+    """
+    what = ", ".join(f"{key} {value}" for key, value in reader.tags.items())
+    good: list[int] = []
+    bad: list[Problem] = []
+    for index, problems in faults(reader, ends):
+        if problems:
+            bad.append(problems[0])
+        else:
+            good.append(index)
+    rows = [problem for problem in reader.problems if problem.kind != "outside"]
+    if not bad and not rows and good:
+        return good
+    if not bad and not rows:
+        raise DatasetError(f"no rows ({what}): is the root right, and the split?")
+    first, advice = [*bad, *rows][0], "`python -m training.check` lists all"
+    total = len(reader) + len(rows)
+    count = f"{len(bad) + len(rows)} of {total} rows can't be used ({what})"
+    if not good:
+        raise DatasetError(f"{count}, none is left; the first: {first}")
+    if not skip:
+        raise DatasetError(
+            f"{count}: {len(bad)} by their files, {len(rows)} by their lists; the first: {first}; "
+            f"{advice}; to train without them, say skip"
+        )
+    print(f"skipped: {count}; the first: {first}; {advice}", flush=True)
+    return good
