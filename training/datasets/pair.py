@@ -118,6 +118,11 @@ class Reader(ABC):
         ``rng`` draws what the protocol draws anew for each training sample: tile, shift, turn.
         """
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return every file that a row may open, whatever is drawn for it."""
+        label = self.label(index)
+        return label.ground_file, label.aerial_file
+
     @abstractmethod
     def aerial(self, label: Label, grid: Grid) -> RGB:
         """Return the aerial picture (grid.height, grid.width, 3) on ``grid``; black where there is
