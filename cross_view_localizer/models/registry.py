@@ -11,6 +11,7 @@ _CLASSES = {
     "correlation": ("cross_view_localizer.models.correlation", "Correlation"),
     "bev": ("cross_view_localizer.models.bev", "BevModel"),
     "cvml": ("cross_view_localizer.models.cvml", "CVML"),
+    "cvr": ("cross_view_localizer.models.cvr", "CVR"),
 }
 
 
