@@ -1,0 +1,151 @@
+"""Rows become samples: truth, heading and pictures stay together, whatever the view and the fit."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.contract import View
+from training.datasets.aerial_source import cropped
+from training.datasets.pair import (
+    RGB,
+    DatasetError,
+    GroundPicture,
+    Label,
+    Reader,
+    read_rgb,
+)
+from training.datasets.pairs import NORTH, PairDataset, sample_of
+from training.datasets.sample import collate
+
+NORTH_UP = View("panorama", 72, 36, 96, 0.75, 96, 0.75, heading_up=False)
+HEADING_UP = View("panorama", 72, 36, 60, 1.0, 40, 1.0, aerial_ahead=6.0)
+angles = st.floats(-3.1, 3.1)
+
+
+class Spot(Reader):
+    """One row: a bright spot at the camera's place, a panorama with a bright north column."""
+
+    def __init__(self, grid: Grid, position: tuple[float, float], yaw: float, heading: float):
+        self.tags, self.problems = {}, []
+        self.row = Label("row", Path("g"), Path("a"), grid, position, yaw, heading, "town")
+
+    def __len__(self) -> int:
+        return 1
+
+    def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
+        return self.row
+
+    def aerial(self, label: Label, grid: Grid) -> RGB:
+        columns, rows = np.meshgrid(np.arange(200), np.arange(200))
+        u, v = label.grid.map_to_pixel(label.position)
+        spot = 250 * np.exp(-((columns - u) ** 2 + (rows - v) ** 2) / (2 * 3.0**2))
+        picture = np.repeat(spot[..., None], 3, axis=2).round().astype(np.uint8)
+        return cropped(picture, label.grid, grid)
+
+    def ground(self, label: Label) -> GroundPicture:
+        azimuth = label.yaw - (np.arange(144) + 0.5 - 72) / 144 * 2 * math.pi
+        north = np.cos(azimuth - NORTH) ** 31
+        image = np.repeat((250 * north.clip(0))[None, :, None].repeat(72, 0), 3, axis=2)
+        camera = Camera("equirectangular", 144, 72)
+        return GroundPicture(image.astype(np.uint8), camera, OPTICAL_TO_BODY, 1.5)
+
+
+def centroid(picture: RGB) -> np.ndarray:
+    weight = picture[..., 0].astype(float)
+    columns, rows = np.meshgrid(np.arange(picture.shape[1]), np.arange(picture.shape[0]))
+    return np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    up=angles,
+    heading=angles,
+    error=st.floats(-0.3, 0.3),
+    turn=st.floats(-0.3, 0.3),
+    right=st.floats(-10, 10),
+    down=st.floats(-10, 10),
+    view=st.sampled_from([NORTH_UP, HEADING_UP]),
+    fit=st.sampled_from(["tile", "metric"]),
+)
+def test_the_stated_offset_is_where_the_picture_shows_the_camera(
+    up: float,
+    heading: float,
+    error: float,
+    turn: float,
+    right: float,
+    down: float,
+    view: View,
+    fit: str,
+) -> None:
+    grid = Grid(200, 200, 0.36, (120.0, -45.0), up)
+    x, y = grid.pixel_to_map((99.5 + right / 0.36, 99.5 + down / 0.36))
+    reader = Spot(grid, (float(x), float(y)), heading + error, heading)
+    sample = sample_of(reader, reader.label(0), view, fit, turn)  # type: ignore[arg-type]
+    ahead = view.aerial_ahead / view.aerial_gsd  # the heatmap's middle in the aerial picture
+    cells = sample.offset / sample.cell * (view.output_gsd / view.aerial_gsd)
+    expected = (view.aerial_size - 1) / 2 + cells + (0, ahead)
+    np.testing.assert_allclose(centroid(sample.aerial), expected, atol=0.12)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3, -0.2])
+def test_a_north_up_view_gets_its_panorama_turned_to_the_believed_north(turn: float) -> None:
+    reader = Spot(Grid(200, 200, 0.36, (0.0, 0.0)), (1.0, 2.0), 2.0, 1.9)
+    sample = sample_of(reader, reader.label(0), NORTH_UP, "tile", turn)
+    azimuth = (35.5 - centroid(sample.ground)[0]) / 72 * 2 * math.pi  # of north, left of the middle
+    # The camera is believed to look to 1.9 + turn, and looks to 2.0: north appears to the right.
+    assert sample.yaw == pytest.approx(2.0 - 1.9 - turn)
+    assert azimuth == pytest.approx(-sample.yaw, abs=0.02)
+
+
+def test_a_tile_of_another_resolution_keeps_its_metres() -> None:
+    reader = Spot(Grid(200, 200, 0.40, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
+    tile = sample_of(reader, reader.label(0), NORTH_UP, "tile")
+    metric = sample_of(reader, reader.label(0), NORTH_UP, "metric")
+    assert tile.cell == pytest.approx(0.40 * 200 / 96)
+    assert metric.cell == NORTH_UP.output_gsd
+    for sample in (tile, metric):
+        np.testing.assert_allclose(sample.offset, (8.0, 4.0), atol=1e-9)
+    assert collate([tile, metric]).cell.tolist() == pytest.approx([tile.cell, 0.75])
+
+
+def test_what_training_draws_depends_on_seed_epoch_and_row_only() -> None:
+    reader = Spot(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
+    first = PairDataset(reader, NORTH_UP, seed=3, vary=True)
+    again = PairDataset(reader, NORTH_UP, seed=3, vary=True)
+    again.set_epoch(1)
+    other = again[0]
+    again.set_epoch(0)
+    np.testing.assert_array_equal(first[0].aerial, again[0].aerial)
+    assert not np.array_equal(first[0].aerial, other.aerial)
+    with pytest.raises(ValueError, match="seed"):
+        PairDataset(reader, NORTH_UP, vary=True)
+
+
+def test_a_camera_of_another_kind_is_refused_in_one_line() -> None:
+    reader = Spot(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
+    with pytest.raises(ValueError, match="wants a pinhole"):
+        sample_of(reader, reader.label(0), View("pinhole", 72, 36, 96, 0.75, 96, 0.75))
+
+
+def test_broken_pictures_are_named(tmp_path: Path) -> None:
+    import cv2
+
+    whole = cv2.imencode(".png", np.zeros((40, 40, 3), np.uint8))[1].tobytes()
+    jpeg = cv2.imencode(".jpg", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
+    for name, content in {"a.png": whole[:-30], "b.jpg": jpeg[:-30], "c.png": b""}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DatasetError, match=f"{name}: truncated"):
+            read_rgb(tmp_path / name)
+    (tmp_path / "d.png").write_bytes(b"<html>not found</html>")
+    with pytest.raises(DatasetError, match=r"d\.png: not a picture"):
+        read_rgb(tmp_path / "d.png")
+    with pytest.raises(DatasetError, match="no such file"):
+        read_rgb(tmp_path / "e.png")
