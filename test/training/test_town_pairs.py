@@ -1,0 +1,82 @@
+"""Towns under the papers' protocols: the truth is the town's, the tiles are VIGOR's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.datasets.pair import DatasetError
+from training.datasets.town_pairs import TownReader
+from training.town.manifest import load
+from training.town.town import Town
+
+SMALL = {"towns": 2, "frames": 3, "width": 48, "height": 24}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_cross_area_is_the_benchmark(cache: Path) -> None:
+    reader = TownReader("cross", "validation", cache=cache, **SMALL)  # type: ignore[arg-type]
+    frames = load("validation")
+    chosen = [f for f in frames if f.seed in (100_000, 100_001) and f.index < 3]
+    for index, frame in enumerate(chosen):
+        label = reader.label(index)
+        assert label.position == (frame.pose.x, frame.pose.y)
+        assert label.yaw == frame.pose.yaw
+        np.testing.assert_allclose(label.grid.center, frame.prior, atol=1e-9)
+
+
+def test_four_tiles_cover_a_camera_one_of_them_in_its_middle(cache: Path) -> None:
+    reader = TownReader("train", tiles="all", cache=cache, **SMALL)  # type: ignore[arg-type]
+    assert len(reader) == 2 * 3 * 4
+    for frame in range(6):
+        tiles = [reader.label(4 * frame + tile) for tile in range(4)]
+        offsets = np.abs([np.subtract(t.position, t.grid.center) for t in tiles])
+        assert (offsets[0] <= 18).all() and (offsets <= 36 + 1e-9).all()
+        assert (offsets[1:].max(axis=1) >= 18).all()
+        centres = np.array([t.grid.center for t in tiles])
+        np.testing.assert_allclose(np.ptp(centres, axis=0), 36)
+    rng = np.random.default_rng(0)
+    drawn = [reader.label(0, rng) for _ in range(300)]
+    middle = [np.abs(np.subtract(d.position, d.grid.center)).max() < 18 for d in drawn]
+    assert 0.17 < np.mean(middle) < 0.33  # one tile in four is the positive one
+
+
+def test_pictures_are_the_towns(cache: Path) -> None:
+    reader = TownReader("train", cache=cache, **SMALL)  # type: ignore[arg-type]
+    label = reader.label(4)
+    town = Town(1)
+    pose = town.poses(3, "train")[1]
+    frame = town.render(pose, "panorama", 48, 24, "train", 1)
+    np.testing.assert_array_equal(reader.ground(label).image, frame.image)
+    shown = reader.aerial(label, label.grid).astype(float)
+    centre = np.round(town.grid.map_to_pixel(label.grid.center)).astype(int)
+    around = town.aerial[centre[1] - 60 : centre[1] + 60, centre[0] - 60 : centre[0] + 60]
+    assert abs(shown[43:85, 43:85].mean() - around.mean()) < 12
+
+
+def test_days_share_places_but_not_their_light(cache: Path) -> None:
+    days = [
+        TownReader("same", light=day, cache=cache, **SMALL)  # type: ignore[arg-type]
+        for day in (0, 1)
+    ]
+    a, b = (day.label(1) for day in days)
+    assert a.position == b.position
+    assert a.ground_file != b.ground_file
+    assert not np.array_equal(days[0].ground(a).image, days[1].ground(b).image)
+
+
+def test_mistakes_end_in_one_line(cache: Path) -> None:
+    for options in (
+        {"area": "far"},
+        {"tiles": "some"},
+        {"towns": 0},
+        {"area": "cross", "split": "x"},
+    ):
+        with pytest.raises(DatasetError, match="expected"):
+            TownReader(cache=cache, **(SMALL | options))  # type: ignore[arg-type]
