@@ -74,10 +74,11 @@ class CVR(CrossViewModel):
         self.aerial_safa = Safa(pooled_positions(side, side, spec), heads)
         joined = 2 * heads * spec.widths[-1]
         self.norm = nn.LayerNorm(joined) if layer_norm else nn.Identity()
-        self.head = nn.Sequential(nn.Linear(joined, hidden), nn.ReLU(), nn.Linear(hidden, 2))
-        for layer in (self.head[0], self.head[2]):  # as VIGOR's
+        layers = [nn.Linear(joined, hidden), nn.Linear(hidden, 2)]
+        for layer in layers:  # as VIGOR's
             nn.init.trunc_normal_(layer.weight, std=0.005, a=-0.01, b=0.01)
             nn.init.constant_(layer.bias, 0.1)
+        self.head = nn.Sequential(layers[0], nn.ReLU(), layers[1])
         metres = self.view.output_size * self.view.output_gsd / 8
         self.register_buffer("sigma", torch.tensor(metres))
 

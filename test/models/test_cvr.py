@@ -1,4 +1,4 @@
-"""CVR: sizes, the sign of its offset, its Gaussian by hand, its weights file, and that it learns."""
+"""CVR: sizes, its offset's sign, its Gaussian by hand, its weights file, and that it learns."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ def pair(model: CVR, batch: int = 1) -> tuple[torch.Tensor, GroundInput]:
 def constant(model: CVR, right: float, down: float) -> CVR:
     """Make the head answer the same for all pictures."""
     last = model.head[2]
-    torch.nn.init.zeros_(last.weight)
+    assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
+        last.weight.zero_()
         last.bias.copy_(torch.tensor([right, down]))
     return model.eval()
 
@@ -93,7 +94,7 @@ def test_offset_is_right_and_down_in_half_sides() -> None:
 
 def test_aerial_comes_first_into_the_head() -> None:
     model = CVR(**SMALL).eval()
-    model.head = torch.nn.Identity()
+    model.head = torch.nn.Sequential()  # leaves its input as it is
     assert model.regress(torch.ones(1, 3), torch.zeros(1, 3)).tolist() == [[1, 1, 1, 0, 0, 0]]
 
 
