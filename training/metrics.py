@@ -137,3 +137,42 @@ def paired_difference(
         return statistic(v[:, 0]) - statistic(v[:, 1])
 
     return difference(pairs), *bootstrap(pairs, towns, difference, draws, seed)
+
+
+def gaussian_sigma(errors: ArrayLike) -> float:
+    """Return the most likely σ of an isotropic Gaussian for (N,) distances: σ² = mean e² / 2.
+
+    What a regressor's probability rests on (ECCV 2022, section 4.2); fit it on validation samples.
+    """
+    values = np.asarray(errors, dtype=np.float64)
+    return float(np.sqrt(np.mean(values**2) / 2))
+
+
+def gaussian_probability(errors: ArrayLike, sigma: float, pixel: float) -> Floats:
+    """Return the (N,) probability of the true pixel under a Gaussian about the estimate.
+
+    Args:
+        errors: (N,) metres.
+        sigma: metres, along each axis.
+        pixel: side of a pixel, metres.
+    """
+    values = np.asarray(errors, dtype=np.float64)
+    peak = pixel**2 / (2 * math.pi * sigma**2)
+    return np.asarray(peak * np.exp(-(values**2) / (2 * sigma**2)))
+
+
+def ranked_quantiles(
+    errors: ArrayLike, probability: ArrayLike, shares: ArrayLike, levels: Sequence[float]
+) -> Floats:
+    """Return quantiles (len(levels), len(shares)) of the errors of the most probable predictions.
+
+    Args:
+        errors: (N,) metres.
+        probability: (N,) of each prediction, higher is surer; ties keep their order.
+        shares: of the predictions that are kept, in (0, 1]; at least one is kept.
+        levels: of the quantiles, 0 … 1.
+    """
+    order = np.argsort(-np.asarray(probability, dtype=np.float64), kind="stable")
+    ranked = np.asarray(errors, dtype=np.float64)[order]
+    counts = [max(1, round(float(s) * len(ranked))) for s in np.asarray(shares)]
+    return np.stack([np.quantile(ranked[:count], levels) for count in counts], axis=1)

@@ -106,6 +106,27 @@ def test_pairs_find_a_difference_that_intervals_hide() -> None:
     assert alone[0][1] > alone[1][0]
 
 
+def test_gaussian_of_a_regressor_by_hand() -> None:
+    assert metrics.gaussian_sigma([1.0, 7.0]) == pytest.approx(5 / math.sqrt(2))
+    # At the mean a Gaussian of sigma 2 has density 1 / (8 pi); half a metre squared is 0.25 m2.
+    found = metrics.gaussian_probability([0.0, 2.0], 2.0, 0.5)
+    assert found[0] == pytest.approx(0.25 / (8 * math.pi))
+    assert found[1] == pytest.approx(found[0] * math.exp(-0.5))
+
+
+def test_the_papers_regressor_is_consistent_with_this_gaussian() -> None:
+    """Published: median probability 1.70e-5 at a median error of 9.31 m, pixels of 0.1425 m."""
+    found = [metrics.gaussian_probability([9.31], s, 0.1425)[0] for s in np.arange(4, 14, 0.1)]
+    assert min(abs(p - 1.70e-5) for p in found) < 2e-6
+
+
+def test_quantiles_over_the_most_probable() -> None:
+    errors, probability = [1.0, 9.0, 3.0, 5.0], [0.9, 0.1, 0.7, 0.5]
+    found = metrics.ranked_quantiles(errors, probability, [0.25, 0.5, 0.75, 1.0], [0.5, 1.0])
+    assert found.tolist() == [[1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 5.0, 9.0]]
+    assert metrics.ranked_quantiles(errors, probability, [0.01], [0.0])[0, 0] == 1.0
+
+
 def _record(index: int, error: float, reason: str = "", ran: bool = True) -> FrameRecord:
     return FrameRecord(
         town=index % 3,
