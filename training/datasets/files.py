@@ -67,21 +67,12 @@ def _broken(file: Path) -> tuple[str, str] | None:
     return None
 
 
-def files_of(reader: Reader, index: int) -> tuple[Path, ...]:
-    """Return every file that a row may open, whatever training draws for it."""
-    files = getattr(reader, "files", None)
-    if files is not None:
-        return tuple(files(index))
-    label = reader.label(index)
-    return label.ground_file, label.aerial_file
-
-
 def faults(reader: Reader, ends: bool = True) -> Iterator[tuple[int, list[Problem]]]:
     """Yield (row, its problems) for every row of a reader; no problems for a good row."""
     check = FileCheck(ends)
     for index in range(len(reader)):
         found = []
-        for file in files_of(reader, index):
+        for file in reader.files(index):
             fault = check.fault(file)
             if fault is not None:
                 kind, message = fault
