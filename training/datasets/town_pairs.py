@@ -34,8 +34,8 @@ class TownReader(Reader):
         area: "train", "same" (fresh places in the first ``towns`` training towns) or "cross"
             (``split``'s towns, with the benchmark's poses and priors).
         split: of "cross": "validation", "calibration" or "test".
-        tiles: "positive", "semi" (the three others) or "all" four; a training draw takes any of
-            them, the fixed rows go through all of them.
+        tiles: "positive", "semi" (the three others) or "all" four: training draws one of them for
+            each frame, validation and test go through all of them.
         ground: "panorama" (middle column = the camera's azimuth) or "pinhole".
         north_up: whether tiles are north-up, as VIGOR's, or heading-up, as CVML's of RobotCar.
         towns, frames: how many towns, and frames of each.
@@ -75,6 +75,7 @@ class TownReader(Reader):
         self.tile, self.north_up, self.kind = tile, north_up, ground
         self.side = round(tile / gsd)
         self.picks = TILES[tiles]
+        self.each = 1 if area == "train" else len(self.picks)
         # Every day's frames stand at the same places, with mountings of their own.
         places, own = (name, name) if light is None else (f"{name}-days", f"{name}-day-{light}")
         recipe = Recipe(ground, width, height, frames, places, own, light, round(gsd, 4))
@@ -95,15 +96,11 @@ class TownReader(Reader):
             self.tags["light"] = f"day {light}"
 
     def __len__(self) -> int:
-        return len(self.rows) * len(self.picks)
+        return len(self.rows) * self.each
 
     def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
-        """Return a row: frames in order, the picked tiles of each one after the other.
-
-        With ``rng`` the tile is one of the picked ones and the place in it anew; the index's tile
-        does not matter then.
-        """
-        row, pick = divmod(index, len(self.picks))
+        """Return a row; ``rng`` draws one of the picked tiles, and the place in it anew."""
+        row, pick = divmod(index, self.each)
         folder, frame = self.rows[row]
         town = open_town(folder)
         x, y, yaw = (float(v) for v in town.poses[frame])
