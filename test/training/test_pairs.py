@@ -116,6 +116,19 @@ def test_a_tile_of_another_resolution_keeps_its_metres() -> None:
     assert collate([tile, metric]).cell.tolist() == pytest.approx([tile.cell, 0.75])
 
 
+@pytest.mark.parametrize("side", [1.0, 0.5, -0.5])
+def test_a_patch_laid_on_its_side_is_stood_up_for_a_heading_up_view(side: float) -> None:
+    grid = Grid(200, 200, 0.36, (0.0, 0.0), 0.4 + side * math.pi)
+    reader = Spot(grid, (8.0, -4.0), 0.45, 0.4)
+    view = View("panorama", 72, 36, 100, 0.75, 100, 0.75)
+    sample = sample_of(reader, reader.label(0), view, "tile")
+    ahead = 8.0 * math.cos(0.4) - 4.0 * math.sin(0.4)
+    assert -sample.offset[1] == pytest.approx(ahead)
+    np.testing.assert_allclose(
+        centroid(sample.aerial), 49.5 + sample.offset / sample.cell, atol=0.05
+    )
+
+
 def test_what_training_draws_depends_on_seed_epoch_and_row_only() -> None:
     reader = Spot(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
     first = PairDataset(reader, NORTH_UP, seed=3, vary=True)

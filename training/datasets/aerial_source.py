@@ -13,16 +13,18 @@ def cropped(image: NDArray[np.uint8], grid: Grid, target: Grid) -> NDArray[np.ui
     """Return an aerial picture (H, W, 3) on ``grid`` as (target.height, target.width, 3) on
     ``target``.
 
-    The same footprint is resized by averaging, as the published code does; other targets are halved
+    The same footprint, if need be turned by quarters, is resized by averaging, as the published code
+    does; other targets are halved
     while they stay coarser and then sampled linearly, black beyond the edge.
     """
     size = (target.width, target.height)
     same = np.allclose(grid.extent, target.extent, rtol=1e-6)
     same = same and np.allclose(grid.center, target.center, atol=1e-3 * grid.gsd)
-    if same and abs(np.sin((grid.up - target.up) / 2)) < 1e-7:
-        shrinks = grid.gsd <= target.gsd
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, size, interpolation=method), dtype=np.uint8)
+    quarters = (target.up - grid.up) / (np.pi / 2)
+    if same and abs(quarters - round(quarters)) < 1e-7:
+        turned = np.rot90(image, -round(quarters)) if quarters else image
+        method = cv2.INTER_AREA if grid.gsd <= target.gsd else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(turned, size, interpolation=method), dtype=np.uint8)
     return AerialSource(image, grid, target.gsd).crop(target)
 
 

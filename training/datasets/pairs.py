@@ -75,7 +75,7 @@ def sample_of(
     believed = label.heading + turn
     up = label.grid.up
     if view.heading_up:
-        up = (label.heading if fit == "metric" else up) + turn
+        up = (label.heading if fit == "metric" else _nearest_side(up, label.heading)) + turn
     grid = heatmap_grid(label.grid, view, fit, up)
     ground = ground_picture(reader.ground(label), view, 0.0 if view.heading_up else believed)
     u, v = grid.map_to_pixel(label.position)
@@ -141,6 +141,14 @@ def ground_picture(ground: GroundPicture, view: View, azimuth: float) -> GroundP
     if panorama and not view.heading_up:
         image = rolled(image, _wrapped(NORTH - azimuth))
     return replace(ground, image=image, camera=camera)
+
+
+def _nearest_side(up: float, heading: float) -> float:
+    """Return ``up`` turned by the quarters that bring it nearest to the heading.
+
+    A protocol may lay its square patch with the heading to the right (KITTI): same ground, no loss.
+    """
+    return up + round(_wrapped(heading - up) / (math.pi / 2)) * math.pi / 2
 
 
 def _wrapped(angle: float) -> float:
