@@ -13,9 +13,9 @@ def cropped(image: NDArray[np.uint8], grid: Grid, target: Grid) -> NDArray[np.ui
     """Return an aerial picture (H, W, 3) on ``grid`` as (target.height, target.width, 3) on
     ``target``.
 
-    The same footprint, if need be turned by quarters, is resized by averaging, as the published code
-    does; other targets are halved
-    while they stay coarser and then sampled linearly, black beyond the edge.
+    The same footprint, if need be turned by quarters, is resized by averaging, as the published
+    code does; other targets are halved while they stay coarser and then sampled linearly, black
+    beyond the edge.
     """
     size = (target.width, target.height)
     same = np.allclose(grid.extent, target.extent, rtol=1e-6)

@@ -39,7 +39,8 @@ class TownReader(Reader):
         ground: "panorama" (middle column = the camera's azimuth) or "pinhole".
         north_up: whether tiles are north-up, as VIGOR's, or heading-up, as CVML's of RobotCar.
         towns, frames: how many towns, and frames of each.
-        light: number of the day whose light all frames have; None: each its own.
+        light: number of the day whose light all frames have, or several: the same places on each
+            of these days; None: each frame has its own light.
         tile: side of a tile, metres; gsd: of its pixels.
         width, height: of the ground pictures, pixels.
         cache: folder of the rendered pictures; workers: processes that render what is missing.
@@ -54,7 +55,7 @@ class TownReader(Reader):
         north_up: bool = True,
         towns: int = 50,
         frames: int = 40,
-        light: int | None = None,
+        light: int | Sequence[int] | None = None,
         tile: float = 72.0,
         gsd: float = 0.5625,
         width: int = 192,
@@ -76,12 +77,16 @@ class TownReader(Reader):
         self.side = round(tile / gsd)
         self.picks = TILES[tiles]
         self.each = 1 if area == "train" else len(self.picks)
-        # Every day's frames stand at the same places, with mountings of their own.
-        places, own = (name, name) if light is None else (f"{name}-days", f"{name}-day-{light}")
-        recipe = Recipe(ground, width, height, frames, places, own, light, round(gsd, 4))
         poses, self.fixed = _poses(area, split, towns, frames)
-        prepare(Path(cache), recipe, poses, workers)
-        self.rows = [(folder_of(Path(cache), recipe, s), f) for s in poses for f in range(frames)]
+        days: Sequence[int | None] = [light] if light is None or isinstance(light, int) else light
+        self.rows: list[tuple[Path, int]] = []
+        for day in days:
+            # Every day's frames stand at the same places, with mountings of their own.
+            places, own = (name, name) if day is None else (f"{name}-days", f"{name}-day-{day}")
+            recipe = Recipe(ground, width, height, frames, places, own, day, round(gsd, 4))
+            prepare(Path(cache), recipe, poses, workers)
+            folders = [folder_of(Path(cache), recipe, seed) for seed in poses]
+            self.rows += [(folder, frame) for folder in folders for frame in range(frames)]
         self.problems = []
         self.tags = {
             "dataset": VERSION,
@@ -93,7 +98,7 @@ class TownReader(Reader):
             "ground": ground,
         }
         if light is not None:
-            self.tags["light"] = f"day {light}"
+            self.tags["light"] = "day " + ", ".join(str(day) for day in days)
 
     def __len__(self) -> int:
         return len(self.rows) * self.each
