@@ -26,6 +26,7 @@ from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import cropped
+from training.datasets.location_split import validation_by_location
 from training.datasets.pair import (
     RGB,
     DatasetError,
@@ -40,7 +41,6 @@ from training.datasets.vigor_lists import (
     city_center,
     random_validation,
     read_rows,
-    validation_by_location,
 )
 
 Area = Literal["same", "cross"]

@@ -1,4 +1,4 @@
-"""VIGOR's list files: rows, names and the places in them, and the parts for validation.
+"""VIGOR's list files: rows, names and the places in them.
 
 A row is ``panorama tile d0 d1 tile d0 d1 tile d0 d1 tile d0 d1``, the positive tile first. Names
 carry WGS84 degrees: ``<id>,<latitude>,<longitude>,.jpg``, ``satellite_<latitude>_<longitude>.png``.
@@ -18,7 +18,7 @@ from training.datasets.pair import DatasetError, Problem
 
 COLUMNS = 13
 TILE_NAME = re.compile(r"satellite_(-?[\d.]+)_(-?[\d.]+)\.\w+")
-SEED = 42  # of both divisions; the authors' own for the random one
+SEED = 42  # the authors'
 
 Place = tuple[float, float]
 
@@ -123,7 +123,7 @@ def _degrees(name: str, latitude: str, longitude: str) -> Place:
 
 
 def city_center(file: Path) -> Place:
-    """Return the mean place of a city's ``satellite_list.txt``: a fixed point of the city.
+    """Return the median place of a city's ``satellite_list.txt``: a fixed point of the city.
 
     Raises:
         DatasetError: where the list is missing, empty or has another kind of names.
@@ -135,7 +135,7 @@ def city_center(file: Path) -> Place:
         raise DatasetError(f"{file}: {error}") from None
     if not len(places):
         raise DatasetError(f"{file}: empty: expected a tile's name in each line")
-    latitude, longitude = places.mean(axis=0).tolist()
+    latitude, longitude = np.median(places, axis=0).tolist()
     return latitude, longitude
 
 
@@ -156,30 +156,3 @@ def random_validation(total: int) -> NDArray[np.bool_]:
     chosen = np.zeros(total, dtype=bool)
     chosen[np.random.RandomState(SEED).permutation(total)[: math.ceil(0.2 * total)]] = True
     return chosen
-
-
-def validation_by_location(
-    xy: NDArray[np.float64], cell: float, rim: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which of places (N, 2), metres, are for validation and which for training.
-
-    Whole square cells are drawn until they hold a fifth of the places. Those of their places that
-    lie within ``rim`` metres of their edge belong to neither part, unless the neighbour is for
-    validation too: so no place of training is nearer than ``rim`` to one of validation.
-    """
-    cells = np.floor(xy / cell).astype(np.int64)
-    keys, member, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    drawn = np.random.default_rng(SEED).permutation(len(keys))
-    # cells up to the one that completes the fifth
-    before = np.concatenate([[0], np.cumsum(counts[drawn])[:-1]])
-    inside = np.zeros(len(keys), dtype=bool)
-    inside[drawn[before < 0.2 * len(xy)]] = True
-    others = {(int(i), int(j)) for i, j in keys[~inside]}
-    validation: NDArray[np.bool_] = inside[member.reshape(-1)]
-    kept = validation.copy()
-    for index in np.flatnonzero(validation).tolist():
-        low = np.floor((xy[index] - rim) / cell).astype(int).tolist()
-        high = np.floor((xy[index] + rim) / cell).astype(int).tolist()
-        near = {(i, j) for i in range(low[0], high[0] + 1) for j in range(low[1], high[1] + 1)}
-        kept[index] = near.isdisjoint(others)
-    return kept, ~validation
