@@ -7,7 +7,7 @@ Offsets are (right, down) in heatmap cells from the middle of the map, so the ca
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 
 from cross_view_localizer.models.contract import View
@@ -41,7 +41,10 @@ def gaussian_target(
 
 
 def published_target(
-    offset_cells: Tensor, size: int = 512, sigma_cells: float = 4.0, normalized: bool = True
+    offset_cells: Tensor,
+    size: int = 512,
+    sigma_cells: float | Tensor = 4.0,
+    normalized: bool = True,
 ) -> Tensor:
     """Return the target as the authors' code draws it, for comparisons only.
 
@@ -134,7 +137,7 @@ def info_nce_per_sample(matching: Tensor, labels: Tensor, temperature: float = 0
     weights, log_probability = _positive_log_probabilities(matching, labels, temperature)
     total = weights.sum(1)
     losses = -(weights * log_probability).sum(1) / total.clamp(min=POSITIVE_ABOVE)
-    return losses.sum() / (total > 0).sum().clamp(min=1)
+    return losses.sum() / mean_over_ranks((total > 0).float().sum()).clamp(min=1e-6)
 
 
 def info_nce_batch_wide(matching: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
@@ -143,4 +146,21 @@ def info_nce_batch_wide(matching: Tensor, labels: Tensor, temperature: float = 0
     A sample with several positive cells weighs more than in `info_nce_per_sample`; same arguments.
     """
     weights, log_probability = _positive_log_probabilities(matching, labels, temperature)
-    return -(weights * log_probability).sum() / weights.sum().clamp(min=POSITIVE_ABOVE)
+    total = mean_over_ranks(weights.sum())
+    return -(weights * log_probability).sum() / total.clamp(min=POSITIVE_ABOVE)
+
+
+INFO_NCE = {"per_sample": info_nce_per_sample, "batch_wide": info_nce_batch_wide}
+"""The two forms by name."""
+
+
+def mean_over_ranks(count: Tensor) -> Tensor:
+    """Return a scalar without gradient averaged over the processes that train together.
+
+    The processes' gradients are averaged; divided by this, each sample counts as in one process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return count
+    mean = count.detach().clone()
+    distributed.all_reduce(mean)
+    return mean / distributed.get_world_size()

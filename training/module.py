@@ -5,28 +5,54 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.contract import CrossViewModel
 from training.datasets.sample import Batch
 from training.objective import Weights, objective
 
+Choice = Literal["nll", "mean", "median"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the weights are changed.
+
+    Attributes:
+        method: "adamw", or "adam" without decay.
+        rate: "cosine": warmed up over the first 3 % and down to a hundredth, or "constant".
+        decay: of AdamW, on matrices only.
+        clip: largest norm of the gradient; 0: not clipped.
+        average: decay of the running average of the weights that is validated and kept; 0: none.
+    """
+
+    method: Literal["adamw", "adam"] = "adamw"
+    rate: Literal["cosine", "constant"] = "cosine"
+    decay: float = 1e-2
+    clip: float = 5.0
+    average: float = 0.998
+
 
 class Training(lightning.LightningModule):
-    """One model, its objective and a cosine schedule over samples or minutes, whichever ends first.
+    """One model, its objective and a schedule over samples or minutes, whichever ends first.
 
     Args:
         model: to train.
         terms: weights of the objective.
-        learning_rate: AdamW's peak, after a warm-up over the first 3 %.
-        samples, minutes: the stage's length.
+        learning_rate: the peak.
+        samples, minutes: the stage's length; minutes None: by samples alone, which makes the
+            result independent of the machine's speed.
+        steps: how the weights are changed.
+        seed: of dropout, which also depends on the step alone, so that a resumed training is the
+            unbroken one.
     """
 
     def __init__(
@@ -35,34 +61,61 @@ class Training(lightning.LightningModule):
         terms: Weights,
         learning_rate: float,
         samples: int,
-        minutes: float,
+        minutes: float | None,
+        steps: Steps | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.terms, self.learning_rate = model, terms, learning_rate
-        self.samples, self.minutes = samples, minutes
-        self.seen = 0
+        self.samples, self.minutes, self.seed = samples, minutes, seed
+        self.steps = steps or Steps()
+        self.seen = self.batches = 0
         self.started: float | None = None
+        self.earlier = 0.0
         self.results: list[dict[str, Tensor]] = []
+
+    @property
+    def elapsed(self) -> float:
+        """Minutes of training so far, those before a resume included."""
+        if self.started is None:
+            return self.earlier
+        return self.earlier + (time.monotonic() - self.started) / 60
 
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end of the stage."""
-        if self.started is None:
-            self.started = time.monotonic()
-        elapsed = (time.monotonic() - self.started) / 60
-        return min(1.0, max(self.seen / self.samples, elapsed / self.minutes))
+        share = self.seen / self.samples
+        if self.minutes is not None:
+            share = max(share, self.elapsed / self.minutes)
+            if self.trainer.world_size > 1:  # clocks differ, and all must stop at the same step
+                share = float(self.trainer.strategy.broadcast(share))
+        return min(1.0, share)
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self.started = time.monotonic()
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Draw dropout from seed, step and process alone, so that a resume draws the same."""
+        entropy = [self.seed, self.batches, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the objective; end the stage when it is over."""
         progress = self.progress
+        factor = schedule(progress) if self.steps.rate == "cosine" else 1.0
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
-            group["lr"] = self.learning_rate * schedule(progress)
+            group["lr"] = self.learning_rate * factor
         terms = objective(self.model, batch, self.terms, progress)
-        self.seen += len(batch.yaw)
-        self.log_dict({f"train/{k}": v.detach() for k, v in terms.items()}, on_epoch=True)
+        self.batches += 1
+        self.seen += len(batch.yaw) * self.trainer.world_size
+        found = {f"train/{k}": v.detach() for k, v in terms.items()}
+        self.log_dict(found, on_epoch=True, batch_size=len(batch.yaw))
+        self.log("train/rate", self.learning_rate * factor)
         self.log("progress", progress, prog_bar=True)
-        if progress >= 1.0:
+        self.log("loss", terms["loss"].detach(), prog_bar=True, logger=False)
+        if self.seen >= self.samples or progress >= 1.0:
             self.trainer.should_stop = True
         return terms["loss"]
 
@@ -73,42 +126,67 @@ class Training(lightning.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Keep error and log density at the truth of each sample."""
         scores = self.model(batch.aerial, batch.ground)
-        view = self.model.view
-        place = torch.logsumexp(scores.log_mass, dim=1)
+        size = self.model.view.output_size
+        place = torch.logsumexp(scores.log_mass.float(), dim=1)
         cell = batch.cell[:, None]
-        cells = batch.offset / cell + (view.output_size - 1) / 2
+        cells = batch.offset / cell + (size - 1) / 2
         best = place.flatten(1).argmax(dim=1)
-        found = torch.stack([best % view.output_size, best // view.output_size], dim=1)
-        nearest = cells.round().long().clamp(0, view.output_size - 1)
+        found = torch.stack([best % size, best // size], dim=1)
+        nearest = cells.round().long().clamp(0, size - 1)
         at_truth = place[torch.arange(len(place)), nearest[:, 1], nearest[:, 0]]
-        self.results.append(
-            {
-                "error": (found - cells) * cell,
-                "nll": 2 * torch.log(batch.cell) - at_truth,
-            }
-        )
+        nll = 2 * torch.log(batch.cell) - at_truth
+        self.results.append({"error": (found - cells) * cell, "nll": nll})
 
     def summary(self) -> dict[str, float]:
-        """Return the last validation's figures; errors in metres, NLL in nats over m²."""
-        error = torch.cat([r["error"] for r in self.results]).float().numpy()
+        """Return the last validation's figures over all processes; errors in metres, NLL in nats
+        over m².
+        """
+        error = gathered(torch.cat([r["error"] for r in self.results]).float())
+        nll = gathered(torch.cat([r["nll"] for r in self.results]).float())
         distance = np.hypot(error[:, 0], error[:, 1])
-        return {
-            "nll": float(torch.cat([r["nll"] for r in self.results]).mean()),
+        figures = {
+            "nll": float(nll.mean()),
             "median": float(np.median(distance)),
             "mean": float(distance.mean()),
             "lateral": float(np.median(np.abs(error[:, 0]))),
             "longitudinal": float(np.median(np.abs(error[:, 1]))),
         }
+        if hasattr(self.model, "set_sigma"):  # a regressor's Gaussian is fitted to its errors
+            sigma = max(float(np.sqrt(np.mean(error**2))), 1e-3)
+            self.model.set_sigma(sigma)
+            figures["nll"] = math.log(2 * math.pi * sigma**2) + 1.0
+        return figures
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; no decay on vectors (biases, normalisation, scales)."""
+        """Adam, or AdamW without decay on vectors (biases, normalisation, scales)."""
+        if self.steps.method == "adam":
+            return torch.optim.Adam(self.model.parameters(), lr=self.learning_rate)
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
         vectors = [p for p in self.model.parameters() if p.ndim <= 1]
         groups = [
-            {"params": matrices, "weight_decay": 1e-2},
+            {"params": matrices, "weight_decay": self.steps.decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(groups, lr=self.learning_rate)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add how far the stage has come."""
+        checkpoint["stage"] = {"seen": self.seen, "batches": self.batches, "minutes": self.elapsed}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the stage was."""
+        stage = checkpoint["stage"]
+        self.seen, self.batches, self.earlier = stage["seen"], stage["batches"], stage["minutes"]
+
+
+def gathered(values: Tensor) -> Any:
+    """Return a tensor's rows of all processes as an array, in the processes' order."""
+    own = values.cpu().numpy()
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return own
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, own)
+    return np.concatenate(parts)
 
 
 def schedule(progress: float, warmup: float = 0.03) -> float:
@@ -121,16 +199,30 @@ def schedule(progress: float, warmup: float = 0.03) -> float:
 
 
 class KeepBest(lightning.Callback):
-    """After each validation: one line, and the weights into ``path`` where the NLL is the best so
+    """After each validation: one line, and the weights into ``path`` where they are the best so
     far.
 
     Must stand before the weight averaging in the list of callbacks, so that it saves the average.
+
+    Args:
+        path: the weights file; None keeps nothing.
+        name, config: of the model, as the registry takes them.
+        about: what else the file says.
+        best: the figure to beat.
+        choose_by: the validation figure that decides.
     """
 
     def __init__(
-        self, path: Path, name: str, config: dict[str, Any], about: dict[str, Any], best: float
+        self,
+        path: Path | None,
+        name: str,
+        config: dict[str, Any],
+        about: dict[str, Any],
+        best: float,
+        choose_by: Choice = "nll",
     ) -> None:
         self.path, self.name, self.config, self.about, self.best = path, name, config, about, best
+        self.choose_by = choose_by
         self.say: Callable[[str], None] = print
         self.earlier_samples = int(about.get("samples", 0))
         self.earlier_hours = float(about.get("hours", 0.0))
@@ -138,18 +230,30 @@ class KeepBest(lightning.Callback):
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Report and save."""
         figures = module.summary()
-        hours = self.earlier_hours
-        if module.started is not None:
-            hours += (time.monotonic() - module.started) / 3600
-        better = figures["nll"] < self.best and not trainer.sanity_checking
+        for logger in trainer.loggers:
+            named = {f"validation/{key}": value for key, value in figures.items()}
+            logger.log_metrics(named, step=module.batches)
+        hours = self.earlier_hours + module.elapsed / 60
+        better = figures[self.choose_by] < self.best and not trainer.sanity_checking
         text = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
-        self.say(f"{module.seen} samples, {hours:.2f} h: {text}{', kept' if better else ''}")
+        if trainer.is_global_zero:
+            self.say(f"{module.seen} samples, {hours:.2f} h: {text}{', kept' if better else ''}")
         if not better:
             return
-        self.best = figures["nll"]
+        self.best = figures[self.choose_by]
         about = self.about | {
             "validation": figures,
+            "chosen_by": self.choose_by,
             "samples": self.earlier_samples + module.seen,
             "hours": round(hours, 3),
         }
-        weights_file.save(self.path, self.name, self.config, module.model.state_dict(), about)
+        if trainer.is_global_zero and self.path is not None:
+            weights_file.save(self.path, self.name, self.config, module.model.state_dict(), about)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training must still beat."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the figure to beat."""
+        self.best = float(state_dict["best"])

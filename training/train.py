@@ -1,28 +1,34 @@
-"""Train a model on procedural towns: ``python -m training.train --config
-training/configs/front.yaml``.
+"""Train a model on procedural towns or on a dataset: ``python -m training.train --config
+training/configs/cvml_vigor_same.yaml --root DIR --out cvml.safetensors``.
+
+On several GPUs or machines: ``torchrun --nproc_per_node 4 -m training.train …``.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
 
 from cross_view_localizer.models import registry
-from cross_view_localizer.models import weights as weights_file
-from training.datasets.sample import collate
-from training.datasets.town import TownFrames, TownStream
-from training.module import KeepBest, Training
-from training.objective import Weights
+from training.data import Loading, PairSamples, Samples, StreamSamples, readers
+from training.datasets.pairs import Fit
+from training.module import Choice, KeepBest, Steps, Training
+from training.objective import Weights, kind_of
+from training.pictures import Pictures
+from training.stage import Engine, Precision, last_checkpoint, trainer_of
+from training.start import warm_start
+
+DRY_BATCH, DRY_STEPS, DRY_VALIDATION = 4, 2, 12
 
 
 def train(
@@ -30,108 +36,157 @@ def train(
     out: Path,
     settings: dict[str, Any] | None = None,
     start: Path | None = None,
-    samples: int = 200_000,
-    minutes: float = 100.0,
+    data: dict[str, Any] | None = None,
+    root: str | None = None,
+    validation: dict[str, Any] | None = None,
+    fit: Fit = "tile",
+    vary: bool = False,
+    skip_problems: bool = False,
+    samples: int | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
     batch: int = 16,
     learning_rate: float = 1.5e-3,
+    steps: Steps | None = None,
     terms: Weights | None = None,
     seed: int = 0,
     workers: int = 1,
     threads: int = 2,
-    validate_every: int = 6_400,
+    validate_every: int | None = None,
+    validation_samples: int | None = None,
     validation_towns: int = 20,
     validation_frames: int = 15,
+    choose_by: Choice = "nll",
+    resume: bool = False,
+    checkpoint_every: int = 10_000,
+    runs: Path = Path("runs"),
+    accelerator: str = "auto",
+    precision: Precision = "auto",
+    dry_run: bool = False,
     progress: bool = True,
 ) -> None:
     """Run one stage of training.
 
     Args:
-        model: name in the registry ("bev", "cvml").
-        out: the weights file to write; rewritten only where the validation NLL improves.
+        model: name in the registry ("bev", "cvml", "cvr").
+        out: the weights file to write; rewritten only where the validation improves.
         settings: the model's keyword configuration.
-        start: weights to go on from; what fits by name and shape is taken, the rest starts fresh.
-        samples: length of the stage in samples; it ends earlier after ``minutes``.
-        minutes: length of the stage in minutes.
-        batch: samples per step.
-        learning_rate: AdamW's peak.
+        start: weights to go on from, or a trunk's; what fits by name and shape is taken, the rest
+            starts fresh.
+        data: "reader": a dataset's name, and its reader's options; none: the stream of made-up
+            towns.
+        root: the dataset's folder.
+        validation: options of the reader that differ for validation; none: the split "validation".
+        fit: "tile" resizes the dataset's tiles as the papers do, "metric" cuts squares of the
+            model's own metres per pixel.
+        vary: vary the light, and mirror half of the samples.
+        skip_problems: leave rows with missing or broken files out instead of refusing to start.
+        samples: length of the stage in samples; 200 000 of the towns.
+        epochs: length of the stage in passes through the dataset, instead of samples.
+        minutes: it ends earlier after so many; 100 on the towns, no limit on a dataset.
+        batch: samples per step, over all processes.
+        learning_rate: the optimiser's peak.
+        steps: how the weights are changed.
         terms: weights of the objective.
-        seed: of initialisation and stream; give another one to each stage.
-        workers: processes that make samples.
-        threads: of the training process.
-        validate_every: samples between validations.
+        seed: of initialisation, order and draws; give another one to each stage.
+        workers: processes that make samples, beside each that trains.
+        threads: of each training process.
+        validate_every: samples between validations; 6 400 of the towns, an epoch of a dataset.
+        validation_samples: validate on so many rows, evenly spread; none: on all.
         validation_towns: how many of the 50 validation towns to use.
         validation_frames: frames of each.
+        choose_by: the validation figure by which weights are kept.
+        resume: go on from the run's last checkpoint, with the same settings.
+        checkpoint_every: samples between checkpoints to resume from.
+        runs: folder of logs and checkpoints, in a folder named after ``out``.
+        accelerator: "auto", "cpu" or "gpu".
+        precision: "auto", "32", "bf16" or "16"; losses are float32 always.
+        dry_run: a try on 20 samples, a validation included, that leaves nothing behind.
         progress: show a progress bar.
     """
+    began = time.monotonic()
+    given = {"samples": samples, "epochs": epochs, "minutes": minutes, "batch": batch}
+    given |= {"validate_every": validate_every, "validation_samples": validation_samples}
+    given |= {"learning_rate": learning_rate, "checkpoint_every": checkpoint_every}
+    for name, value in given.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"{name} {value}: expected a positive number")
     torch.set_num_threads(threads)
     lightning.seed_everything(seed, verbose=False)
+    engine = Engine(accelerator, precision, runs, checkpoint_every, progress)
+    loading = Loading(batch, seed, workers, validate_every)
+    if dry_run:
+        engine = replace(engine, runs=None, progress=False)
+        loading = Loading(min(batch, DRY_BATCH), seed, 0, DRY_BATCH * DRY_STEPS)
+        validation_samples, validation_towns, validation_frames = DRY_VALIDATION, 1, DRY_VALIDATION
     network = registry.build(model, settings or {})
-    about: dict[str, Any] = {"reference_point": "camera", "towns": "town-v1", "seeds": [seed]}
+    kind_of(network)
+    about: dict[str, Any] = {"seeds": [seed]}
     best = float("inf")
     if start is not None:
-        about, best = warm_start(network, start, about, same=out == start)
-    about["command"] = " ".join(["python -m training.train", *sys.argv[1:]])
+        about, best = warm_start(network, start, about, out == start, choose_by)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    view = network.view
-    held_out = TownFrames(view, "validation", validation_towns, validation_frames)
-    streams = DataLoader(
-        TownStream(view, seed),
-        batch_size=batch,
-        num_workers=workers,
-        collate_fn=collate,
-        persistent_workers=workers > 0,
-        prefetch_factor=8 if workers else None,
-        # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
-        multiprocessing_context="spawn" if workers else None,
+    given_data: Samples
+    if data is None:
+        given_data = StreamSamples(network.view, loading, validation_towns, validation_frames)
+        samples, minutes = samples or (None if epochs else 200_000), minutes or 100.0
+    else:
+        train_reader, held_out = readers(data, validation, root)
+        given_data = PairSamples(
+            network.view,
+            train_reader,
+            held_out,
+            loading,
+            fit,
+            vary,
+            skip_problems,
+            validation_samples,
+        )
+    length = DRY_BATCH * DRY_STEPS if dry_run else _length(samples, epochs, given_data)
+    about |= given_data.about | {"command": " ".join(["python -m training.train", *sys.argv[1:]])}
+    module = Training(network, terms or Weights(), learning_rate, length, minutes, steps, seed)
+    given_data.done = lambda: module.batches
+    keep = KeepBest(None if dry_run else out, model, settings or {}, about, best, choose_by)
+    sanity = start is not None and data is None and not dry_run
+    trainer = trainer_of(
+        engine, out.stem, given_data, loading.batch, module.steps, [keep, Pictures()], sanity
     )
-    module = Training(network, terms or Weights(), learning_rate, samples, minutes)
-    keep = KeepBest(out, model, settings or {}, about, best)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        precision="bf16-mixed",
-        max_epochs=-1,
-        limit_train_batches=validate_every // batch,
-        callbacks=[keep, EMAWeightAveraging(decay=0.998)],
-        gradient_clip_val=5.0,
-        logger=CSVLogger("runs", name=out.stem),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=progress,
-        num_sanity_val_steps=-1 if start is not None else 0,
-        log_every_n_steps=50,
-    )
-    trainer.fit(module, streams, DataLoader(held_out, batch_size=batch, collate_fn=collate))
+    checkpoint = last_checkpoint(engine, out.stem) if resume and not dry_run else None
+    trainer.fit(module, datamodule=given_data, ckpt_path=checkpoint)
+    if dry_run and trainer.is_global_zero:
+        print(
+            f"dry run: {DRY_BATCH * DRY_STEPS} samples learned, {DRY_VALIDATION} validated, "
+            f"nothing written, {time.monotonic() - began:.0f} s"
+        )
 
 
-def warm_start(
-    network: torch.nn.Module, start: Path, about: dict[str, Any], same: bool
-) -> tuple[dict[str, Any], float]:
-    """Fill ``network`` from ``start``; return what its file says of earlier stages, and its best
-    NLL.
-
-    The best NLL counts only where the stage goes on with the ``same`` file.
-    """
-    loaded = weights_file.load(start)
-    own, given = network.state_dict(), loaded.model.state_dict()
-    fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    network.load_state_dict(fitting, strict=False)
-    print(f"{start}: {len(fitting)} of {len(own)} tensors taken")
-    if not same:
-        return about | {"started_from": start.name}, float("inf")
-    earlier = loaded.metadata
-    seeds = [*earlier.get("seeds", []), *about["seeds"]]
-    best = earlier.get("validation", {}).get("nll", float("inf"))
-    return earlier | about | {"seeds": seeds}, float(best)
+def _length(samples: int | None, epochs: int | None, data: Samples) -> int:
+    """Return the stage's length in samples."""
+    if (samples is None) == (epochs is None):
+        raise ValueError(f"samples {samples}, epochs {epochs}: expected one of the two")
+    if epochs is None:
+        return int(samples or 0)
+    if data.epoch is None:
+        raise ValueError("epochs of the endless town stream: expected samples instead, or data")
+    return epochs * data.epoch
 
 
 def main() -> None:
-    """Command line."""
+    """Command line; a mistake ends in one line."""
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
-        jsonargparse.CLI(train, as_positional=False)
-    except ValueError as error:  # also WeightsError
-        raise SystemExit(f"train: {error}") from None
+        jsonargparse.CLI(train, as_positional=False, exit_on_error=False)
+    except (ValueError, jsonargparse.ArgumentError) as error:  # also WeightsError, DatasetError
+        raise SystemExit(f"train: {one_line(error)}") from None
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says in one line; of one out of a loader process, its own message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if "Original Traceback" in str(error):
+        return re.sub(r"^[\w.]+Error: ", "", lines[-1])
+    return " ".join(lines)
 
 
 if __name__ == "__main__":

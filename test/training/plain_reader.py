@@ -44,6 +44,9 @@ class PlainReader(Reader):
             group=f"drive{index % 3}",
         )
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        return ()
+
     def aerial(self, label: Label, grid: Grid) -> RGB:
         return _blocks(_number(label), (grid.width, grid.height))
 

@@ -1,0 +1,242 @@
+"""Where training's samples come from: a dataset's reader, or the endless stream of towns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from cross_view_localizer.models.contract import View
+from training.datasets import registry
+from training.datasets.check import usable
+from training.datasets.pair import DatasetError, Reader
+from training.datasets.pairs import Fit, PairDataset
+from training.datasets.sample import Batch, collate
+from training.datasets.town import TownFrames, TownStream
+from training.order import AtEpoch, Order
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How samples are loaded.
+
+    Attributes:
+        batch: samples per step, over all processes that train.
+        seed: of the order and of what is drawn anew for each sample.
+        workers: loader processes beside each process that trains.
+        every: samples between validations; None: once per epoch.
+    """
+
+    batch: int
+    seed: int
+    workers: int
+    every: int | None = None
+
+
+class Resumable(DataLoader[Any]):
+    """A loader that needs no state of its own to go on in the middle of an epoch: see `Order`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the order follows from the batch's number."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+def loader(dataset: Dataset[Any], workers: int, **options: Any) -> Resumable:
+    """Return a loader of batches."""
+    return Resumable(
+        dataset,
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=workers > 0,
+        prefetch_factor=8 if workers else None,
+        # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
+        multiprocessing_context="spawn" if workers else None,
+        **options,
+    )
+
+
+class Samples(lightning.LightningDataModule):
+    """Batches for training and validation.
+
+    Attributes:
+        done: asked how many batches were taken so far; the trained module sets it.
+        epoch: samples of an epoch; None where there are none.
+        about: what weights trained on these samples say of them.
+    """
+
+    done: Callable[[], int] = staticmethod(lambda: 0)
+    epoch: int | None = None
+    about: dict[str, Any]
+
+    def shared(self) -> tuple[int, int]:
+        """Return this process's rank and the number of processes."""
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+
+
+class StreamSamples(Samples):
+    """The endless stream of procedural towns; a resumed training goes on with other samples of it.
+
+    Args:
+        view: the pictures that the model wants.
+        towns, frames: of the validation towns, and frames of each.
+    """
+
+    def __init__(self, view: View, loading: Loading, towns: int, frames: int) -> None:
+        super().__init__()
+        self.view, self.loading = view, loading
+        self.held_out = TownFrames(view, "validation", towns, frames)
+        self.about = {"reference_point": "camera", "towns": "town-v1"}
+
+    @property
+    def every(self) -> int:
+        """Batches between validations."""
+        return max(1, (self.loading.every or 6_400) // self.loading.batch)
+
+    def train_dataloader(self) -> Iterable[Batch]:
+        """Batches without end."""
+        rank, ranks = self.shared()
+        seed = self.loading.seed + 1_000_003 * (rank + ranks * self.done())
+        return loader(
+            TownStream(self.view, seed),
+            self.loading.workers,
+            batch_size=_share(self.loading, ranks),
+        )
+
+    def val_dataloader(self) -> Iterable[Batch]:
+        """The same frames each time."""
+        share = _every_nth(self.held_out, *self.shared())
+        return DataLoader(share, batch_size=self.loading.batch, collate_fn=collate)
+
+
+class PairSamples(Samples):
+    """A dataset's split for training and another for validation.
+
+    Args:
+        train, held_out: their readers.
+        fit, vary: as for `PairDataset`.
+        skip_problems: leave rows out that have problems, and say how many; else refuse.
+        most: validate on at most so many rows, evenly spread.
+        say: told how many rows were left out.
+
+    Raises:
+        DatasetError: problems that are not to be skipped, or nothing left; one line.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        train: Reader,
+        held_out: Reader,
+        loading: Loading,
+        fit: Fit = "tile",
+        vary: bool = False,
+        skip_problems: bool = False,
+        most: int | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__()
+        if dict(train.tags) == dict(held_out.tags):
+            raise DatasetError(
+                f"validation has the rows of training ({_tagged(train)}): give validation: another "
+                "split, drive or file"
+            )
+        self.loading = loading
+        pairs = PairDataset(train, view, fit, loading.seed, vary)
+        self.train = AtEpoch(pairs, _usable(train, "training", skip_problems, say))
+        rows = _usable(held_out, "validation", skip_problems, say)
+        if most is not None and most < len(rows):
+            rows = [rows[i] for i in np.linspace(0, len(rows) - 1, most).round().astype(int)]
+        self.held_out = Subset(PairDataset(held_out, view, fit), rows)
+        self.epoch = len(self.train) // loading.batch * loading.batch
+        first = self.held_out[0], self.train[0, 0]  # a wrong camera or picture shows here
+        self.about = {
+            "reference_point": first[0].reference_point,
+            "data": dict(train.tags),
+            "validated_on": dict(held_out.tags),
+            "fit": fit,
+        }
+
+    @property
+    def every(self) -> int:
+        """Batches between validations."""
+        return max(1, (self.loading.every or self.epoch or 1) // self.loading.batch)
+
+    def train_dataloader(self) -> Iterable[Batch]:
+        """Batches in an order that follows from the seed and their number."""
+        load = self.loading
+        order = Order(len(self.train), load.batch, load.seed, self.every, self.done, *self.shared())
+        return loader(self.train, load.workers, batch_sampler=order)
+
+    def val_dataloader(self) -> Iterable[Batch]:
+        """The same rows each time."""
+        rank, ranks = self.shared()
+        size = _share(self.loading, ranks)
+        return loader(_every_nth(self.held_out, rank, ranks), self.loading.workers, batch_size=size)
+
+
+def readers(
+    data: dict[str, Any], validation: dict[str, Any] | None, root: str | None
+) -> tuple[Reader, Reader]:
+    """Build the readers of training and validation.
+
+    Args:
+        data: "reader": its name, and its options.
+        validation: what differs for validation; None: the split "validation".
+        root: of the dataset, where it is not among the options.
+
+    Raises:
+        DatasetError: what they refuse; one line.
+    """
+    options = dict(data)
+    name = options.pop("reader", None)
+    if name is None:
+        raise DatasetError(
+            f"data: no reader given: expected reader: {' | '.join(registry.names())}"
+        )
+    known = registry.options(name)
+    if root is not None:
+        options["root"] = root
+    elsewhere = dict(validation or {})
+    if not elsewhere and "split" in known:
+        elsewhere = {"split": "validation"}
+    if not elsewhere:
+        raise DatasetError(f"reader '{name}' has no split: say by validation: what differs for it")
+    held_out = registry.build(name, **{**options, **elsewhere})
+    return registry.build(name, **options), held_out
+
+
+def _usable(reader: Reader, use: str, skip: bool, say: Callable[[str], None]) -> list[int]:
+    """Return the rows to use; refuse a reader with problems unless they are to be skipped."""
+    rows = usable(reader, skip)
+    outside = sum(problem.kind == "outside" for problem in reader.problems)
+    if outside:
+        say(
+            f"{use}: {outside} rows left out, their truth lies outside the tile ({_tagged(reader)})"
+        )
+    return rows
+
+
+def _tagged(reader: Reader) -> str:
+    return ", ".join(f"{key} {value}" for key, value in reader.tags.items())
+
+
+def _every_nth(dataset: Dataset[Any], rank: int, ranks: int) -> Dataset[Any]:
+    """Return a process's share of the rows to validate on."""
+    count = len(dataset)  # type: ignore[arg-type]
+    return dataset if ranks == 1 else Subset(dataset, range(rank, count, ranks))
+
+
+def _share(loading: Loading, ranks: int) -> int:
+    if loading.batch < 1 or loading.batch % ranks:
+        raise ValueError(
+            f"batch {loading.batch} over {ranks} processes: expected a positive multiple of them"
+        )
+    return loading.batch // ranks
