@@ -1,0 +1,175 @@
+"""Which of 16 headings is the true one, by a model that was never trained for it (ECCV 2022,
+section 4.4): the heading whose activation map has the highest peak before the softmax.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.contract import CrossViewModel
+from cross_view_localizer.models.weights import LoadedModel
+from training.datasets.pair import RGB, GroundPicture, Label, Reader
+from training.datasets.pairs import sample_of
+from training.datasets.sample import Batch, collate
+from training.scoring import Frame, Frames, chosen, moved
+
+NORTH = math.pi / 2
+Start = Literal["truth", "north"]
+
+
+@dataclass(frozen=True)
+class Turned:
+    """What one sample gave.
+
+    Attributes:
+        name, group: of the label.
+        error: chosen heading − true heading, degrees, in [−180, 180).
+        right: 1 where the chosen class is the one next to the truth, else 0.
+        margin: by how much the best peak exceeds the second.
+    """
+
+    name: str
+    group: str
+    error: float
+    right: int
+    margin: float
+
+
+def peak_logit(model: CrossViewModel, aerial: Any, ground: Any) -> Tensor:
+    """Return (B,) the highest activation before the softmax, where the model shows it (CVML does).
+
+    Others show log mass only, which is normalised: its peak then, which says how concentrated the
+    answer is. `peak_kind` names which of the two it was.
+    """
+    if peak_kind(model) == "logit":
+        network: Any = model
+        matching = network.matching_map(aerial, ground)
+        return network.logits(aerial, ground, matching).float().flatten(1).amax(dim=1)
+    return model.match(aerial, ground).log_mass.flatten(1).amax(dim=1)
+
+
+def peak_kind(model: CrossViewModel) -> Literal["logit", "log mass"]:
+    """Return what `peak_logit` compares for this model."""
+    shown = hasattr(model, "logits") and hasattr(model, "matching_map")
+    return "logit" if shown else "log mass"
+
+
+class Remembering(Reader):
+    """A reader that opens a row's pictures once, however often it is turned."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self.tags, self.problems = reader, reader.tags, reader.problems
+        self._ground: tuple[str, GroundPicture] | None = None
+        self._aerial: tuple[str, Grid, RGB] | None = None
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
+        """Return the reader's."""
+        return self.reader.label(index, rng)
+
+    def ground(self, label: Label) -> GroundPicture:
+        """Return the reader's, once per row."""
+        if self._ground is None or self._ground[0] != label.name:
+            self._ground = (label.name, self.reader.ground(label))
+        return self._ground[1]
+
+    def aerial(self, label: Label, grid: Grid) -> RGB:
+        """Return the reader's, once per row and grid."""
+        if self._aerial is None or self._aerial[:2] != (label.name, grid):
+            self._aerial = (label.name, grid, self.reader.aerial(label, grid))
+        return self._aerial[2]
+
+
+class Turns(Dataset[list[Frame]]):
+    """Each row of some frames, told one heading after the other.
+
+    Args:
+        frames: the rows.
+        classes: how many headings, evenly over the circle.
+        start: the first: "truth", as the paper turns VIGOR's panoramas, or "north", as it turns
+            RobotCar's patches.
+    """
+
+    def __init__(self, frames: Frames, classes: int = 16, start: Start = "truth") -> None:
+        if classes < 2 or start not in ("truth", "north"):
+            raise ValueError(
+                f"{classes} classes from '{start}': expected two or more from truth or north"
+            )
+        self.frames, self.classes, self.start = frames, classes, start
+        self.reader = Remembering(frames.reader)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def turns(self, label: Label) -> list[float]:
+        """Return the heading errors that a row is told, radians in [−π, π)."""
+        first = 0.0 if self.start == "truth" else NORTH - label.heading
+        steps = [first + k * 2 * math.pi / self.classes for k in range(self.classes)]
+        return [(turn + math.pi) % (2 * math.pi) - math.pi for turn in steps]
+
+    def __getitem__(self, position: int) -> list[Frame]:
+        label = self.reader.label(int(self.frames.rows[position]))
+        view, fit = self.frames.view, self.frames.fit
+        return [
+            Frame(sample_of(self.reader, label, view, fit, turn), label, turn)
+            for turn in self.turns(label)
+        ]
+
+
+def classify(
+    model: LoadedModel,
+    turns: Turns,
+    batch_size: int = 4,
+    workers: int = 0,
+    device: str = "auto",
+) -> Iterator[Turned]:
+    """Yield what each row gave; the picture that does not turn is encoded once."""
+    place = chosen(device)
+    network = model.model.to(place)
+    loader: Any = DataLoader(turns, batch_size, num_workers=workers, collate_fn=list)
+    for rows in loader:
+        batches = [
+            moved(collate([row[k].sample for row in rows]), place) for k in range(turns.classes)
+        ]
+        with torch.inference_mode():
+            peaks = _peaks(network, batches).cpu().numpy()
+        for row, peak in zip(rows, peaks, strict=True):
+            yield _judged(row, peak)
+
+
+def _peaks(network: CrossViewModel, batches: list[Batch]) -> Tensor:
+    """Return (B, classes)."""
+    up = network.view.heading_up  # then the aerial picture turns, else the panorama
+    still: Any = (
+        network.encode_ground(batches[0].ground) if up else network.encode_aerial(batches[0].aerial)
+    )
+    peaks = []
+    for batch in batches:
+        aerial = network.encode_aerial(batch.aerial) if up else still
+        ground = still if up else network.encode_ground(batch.ground)
+        peaks.append(peak_logit(network, aerial, ground))
+    return torch.stack(peaks, dim=1)
+
+
+def _judged(row: list[Frame], peaks: np.ndarray) -> Turned:
+    order = np.argsort(-peaks, kind="stable")
+    sizes = [abs(frame.told) for frame in row]
+    best = row[int(order[0])]
+    return Turned(
+        name=best.label.name,
+        group=str(best.label.group),
+        error=math.degrees(best.told),
+        right=int(int(order[0]) == int(np.argmin(sizes))),
+        margin=float(peaks[order[0]] - peaks[order[1]]),
+    )

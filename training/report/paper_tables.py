@@ -1,0 +1,248 @@
+"""Tables 1 to 4 of ECCV 2022, ours beside the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training.report import published, summary
+from training.report.plan import Plan
+from training.report.published import Published
+from training.report.samples import Columns
+from training.report.summary import Figure, Statistic, figure
+from training.report.tables import Best, Cell, Line, Table, shown, small
+
+CORNERS = {
+    "same/positive": "Same-area, positives",
+    "same/all": "Same-area, pos.+semi-pos.",
+    "cross/positive": "Cross-area, positives",
+    "cross/all": "Cross-area, pos.+semi-pos.",
+}
+STATISTICS: dict[str, Statistic] = {"mean": summary.mean, "median": summary.median}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the tables and figures are made of.
+
+    Attributes:
+        plan: the plan.
+        columns: (row, set) → one Columns per seed; unions included; pairs that did not run lack.
+        tags: of the sets.
+        draws: of the bootstrap.
+    """
+
+    plan: Plan
+    columns: dict[tuple[str, str], list[Columns]]
+    tags: dict[str, dict[str, str]]
+    draws: int = 1000
+
+    def label(self, row: str, sets: Sequence[str]) -> str:
+        """Return a row's label; how many training seeds it stands for."""
+        one = self.plan.rows[row]
+        if one.control:
+            return one.label
+        seeds = {len(self.columns[row, s]) for s in sets if (row, s) in self.columns}
+        if not seeds:
+            return f"{one.label} (not run)"
+        count = "/".join(str(n) for n in sorted(seeds))
+        return f"{one.label} ({count} seed{'s' if seeds != {1} else ''})"
+
+    def cell(self, row: str, name: str, column: str, statistic: Statistic) -> Cell:
+        """Return a cell of one set."""
+        seeds = self.columns.get((row, name))
+        if not seeds:
+            return Cell()
+        values = summary.stacked(seeds, column)
+        if not np.isfinite(values).all():
+            return Cell()
+        found = figure(values, seeds[0].groups, statistic, self.draws)
+        small_one = column == "p_truth"
+        text = _probability(found) if small_one else shown(found)
+        return Cell(text, found.value, self.tags[name])
+
+
+def _probability(found: Figure) -> str:
+    text = small(found.value)
+    if found.low is not None and found.high is not None:
+        text += f" [{small(found.low)}, {small(found.high)}]"
+    return text
+
+
+def table_1(results: Results, entry: dict[str, Any]) -> Table:
+    """Ablation of N and of the fusion's inputs, one variant a line, with the paired difference."""
+    name, default = entry["set"], entry.get("default", "8,S+M")
+    paper = {one.method: one for one in published.table_1()}
+    variants: dict[str, str] = entry["variants"]
+    lines = []
+    for variant in [*variants, *(v for v in paper if v not in variants)]:
+        row = variants.get(variant)
+        ours = [Cell()] * 3
+        label = variant
+        if row is not None:
+            label = f"{variant} [{results.label(row, [name])}]"
+            ours = [results.cell(row, name, "argmax_error", s) for s in STATISTICS.values()]
+            ours.append(_verdict(results, row, variants.get(default, row), name))
+        printed = paper.get(variant)
+        last = Cell() if printed is None else _printed(printed, "mean")
+        lines.append(Line(label, [*ours, last], "ours | paper"))
+    columns = ["ours: mean (m)", "ours: median (m)", f"mean − mean of {default} (m)", "paper (m)"]
+    best: list[Best] = ["low", "low", "", "low"]
+    notes = [
+        f"Ours: {_words(results.tags[name])}. Paper: VIGOR, tuning split of New York, original "
+        "labels, mean error only.",
+        "Columns of ours and of the paper are different protocols: compare their order, not "
+        "their metres.",
+    ]
+    title = "Table 1: number of cells N and what enters the decoder (S, M, G)"
+    return Table("table1", title, columns, best, lines, notes)
+
+
+def _verdict(results: Results, row: str, default: str, name: str) -> Cell:
+    ours, others = results.columns.get((row, name)), results.columns.get((default, name))
+    if row == default or not ours or not others:
+        return Cell()
+    found = summary.difference(ours, others, summary.mean, draws=results.draws)
+    text = f"{found['value']:+.2f}"
+    if "low" in found:
+        text += f" [{found['low']:+.2f}, {found['high']:+.2f}]"
+    return Cell(f"{text} {found['verdict']}")
+
+
+def table_2(results: Results, entry: dict[str, Any], corrected: bool = False) -> Table:
+    """Errors, same and cross area, positives and all tiles."""
+    sets: dict[str, str] = entry["columns"]
+    corners = [key for key in CORNERS if key in sets]
+    lines = [
+        Line(
+            results.label(row, list(sets.values())),
+            [
+                results.cell(row, sets[key], entry.get("estimate", "argmax") + "_error", statistic)
+                for key in corners
+                for statistic in STATISTICS.values()
+            ],
+        )
+        for row in entry["rows"]
+    ]
+    source = published.table_2_corrected() if corrected else published.table_2()
+    lines += list(_beside(source, corners, ("mean", "median")))
+    columns = [f"{CORNERS[key]}: {kind} (m)" for key in corners for kind in STATISTICS]
+    name = "table2_corrected" if corrected else "table2"
+    title = "Table 2: localization error on VIGOR's protocol"
+    title += ", corrected labels" if corrected else ""
+    best: list[Best] = ["low"] * len(columns)
+    return Table(name, title, columns, best, lines, _notes(results, sets.values()))
+
+
+def table_3(results: Results, entry: dict[str, Any]) -> Table:
+    """Probability at the true pixel of 512 x 512."""
+    sets: dict[str, str] = entry["columns"]
+    corners = [key for key in CORNERS if key in sets]
+    lines = [
+        Line(
+            results.label(row, list(sets.values())),
+            [
+                results.cell(row, sets[key], "p_truth", statistic)
+                for key in corners
+                for statistic in STATISTICS.values()
+            ],
+        )
+        for row in entry["rows"]
+    ]
+    lines += list(_beside(published.table_3(), corners, ("p_mean", "p_median")))
+    columns = [f"{CORNERS[key]}: {kind}" for key in corners for kind in STATISTICS]
+    best: list[Best] = ["high"] * len(columns)
+    title = "Table 3: probability at the true pixel, patches of 512 x 512 pixels"
+    return Table("table3", title, columns, best, lines, _notes(results, sets.values()))
+
+
+def _beside(
+    source: Iterator[Published], corners: Sequence[str], kinds: Sequence[str]
+) -> Iterator[Line]:
+    """Yield one line for each published method that has a number in these columns."""
+    methods: dict[str, list[Published]] = {}
+    for one in source:
+        methods.setdefault(one.method, []).append(one)
+    for method, ones in methods.items():
+        at = {f"{one.tags['area']}/{one.tags['tiles']}": one for one in ones}
+        cells = [
+            _printed(at[key], kind) if key in at else Cell() for key in corners for kind in kinds
+        ]
+        if any(cell.value is not None for cell in cells):
+            yield Line(method, cells, _source(ones[0]))
+
+
+def _printed(one: Published, kind: str) -> Cell:
+    value = one.figures.get(kind)
+    if value is None:
+        return Cell()
+    text = small(value) if kind.startswith("p_") else f"{value:.2f}"
+    if f"{kind}_std" in one.figures:
+        text += f" ± {one.figures[f'{kind}_std']:.2f}"
+    return Cell(text, value, one.tags)
+
+
+def _source(one: Published) -> str:
+    source = f"paper, {one.source}" if one.source.startswith(("Table", "section")) else one.source
+    return source if one.status == "printed" else f"{source} ({one.status})"
+
+
+def table_4(results: Results, entry: dict[str, Any]) -> Table:
+    """Errors on the traversals of other days: mean ± standard deviation over them."""
+    sets = list(entry["sets"])
+    lines = [Line(results.label(row, sets), _over(results, row, sets)) for row in entry["rows"]]
+    for one in published.table_4():
+        kinds = ("mean", "median", "p_mean", "p_median")
+        lines.append(Line(one.method, [_printed(one, kind) for kind in kinds], _source(one)))
+    notes = [
+        *_notes(results, sets),
+        f"Paper's metres, flagged: {published.ROBOTCAR_NOTE}.",
+        f"GeolocalRetrieval*: {published.RETRIEVAL_NOTE}.",
+    ]
+    columns = ["mean (m)", "median (m)", "probability at truth: mean", "median"]
+    best: list[Best] = ["low", "low", "high", "high"]
+    title = "Table 4: localization error across time, average ± standard deviation over traversals"
+    return Table("table4", title, columns, best, lines, notes)
+
+
+def _over(results: Results, row: str, sets: Sequence[str]) -> list[Cell]:
+    cells = []
+    for column in ("argmax_error", "p_truth"):
+        for statistic in STATISTICS.values():
+            seeds = [results.columns.get((row, name)) for name in sets]
+            values = [summary.stacked(one, column) for one in seeds if one]
+            if len(values) < len(sets) or not all(np.isfinite(v).all() for v in values):
+                cells.append(Cell())
+                continue
+            value, spread = summary.over_traversals([statistic(v) for v in values])
+            text = small(value) if column == "p_truth" else f"{value:.2f} ± {spread:.2f}"
+            cells.append(Cell(text, value, _common([results.tags[name] for name in sets])))
+    return cells
+
+
+def _common(tags: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Return tags of several sets, what differs joined."""
+    keys = {key: None for one in tags for key in one}
+    return {key: " + ".join(dict.fromkeys(one[key] for one in tags if key in one)) for key in keys}
+
+
+def _words(tags: dict[str, str]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in tags.items())
+
+
+def _notes(results: Results, sets: Any) -> list[str]:
+    """Say what ours were measured on, and what the numbers in brackets are."""
+    frames = []
+    for name in sets:
+        seeds = next((v for (_, s), v in results.columns.items() if s == name), None)
+        if seeds:
+            groups = len(np.unique(seeds[0].groups))
+            frames.append(f"{name}: {len(seeds[0])} samples in {groups} groups")
+    return [
+        "Ours: [95 % interval by bootstrap over groups], ± standard deviation over training "
+        f"seeds. {'; '.join(frames)}.",
+        "Bold: best among numbers of one protocol in a column; other protocols do not compare.",
+    ]
