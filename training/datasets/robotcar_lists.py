@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.datasets.pair import DatasetError, Problem
 
@@ -32,7 +31,8 @@ class Row:
         where: list and line; ground: path of the prepared picture under the root.
         utm: easting and northing of the INS, metres, zone 30 north, along the grid's axes.
         yaw: azimuth of the vehicle from true north, as radians, 0 = east, counter-clockwise.
-        raw: path of the raw picture under the root; None where the look-up list lacks the row.
+        raw: path of the raw picture under the root; stamp: nanoseconds, raw pictures are named
+            after their microseconds. None where the look-up list lacks the row.
     """
 
     where: str
@@ -40,17 +40,12 @@ class Row:
     utm: tuple[float, float]
     yaw: float
     raw: str | None
+    stamp: int | None
 
     @property
     def traversal(self) -> str:
         """The date that the picture's path begins with."""
         return self.ground.split("/", 1)[0]
-
-    @property
-    def stamp(self) -> int | None:
-        """Nanoseconds; raw pictures are named after their time in microseconds."""
-        name = "" if self.raw is None else Path(self.raw).stem
-        return int(name) * 1000 if name.isdigit() else None
 
 
 def enu_yaw(published: float) -> float:
@@ -74,10 +69,12 @@ def read_split(
         raise DatasetError(f"split '{split}': expected one of {', '.join(get_args(Split))}")
     lists, yaw_name, lookup_name = FILES["test" if split in TESTS else split]
     lines = [(name, number, line) for name in lists for number, line in _lines(folder / name)]
-    yaws = _yaws(folder / yaw_name, len(lines), " + ".join(lists))
-    raws = _lookup(folder / lookup_name, stamped)
+    pairs = _lookup(folder / lookup_name, stamped)
+    raws = {ground: raw for raw, ground in pairs}
+    pictures = [line.split()[0] if line.strip() else "" for _, _, line in lines]
+    yaws = _yaws(folder / yaw_name, pictures, [ground for _, ground in pairs], " + ".join(lists))
     rows = []
-    for (name, number, line), yaw in zip(lines, yaws.tolist(), strict=True):
+    for (name, number, line), yaw in zip(lines, yaws, strict=True):
         if split in TESTS and name != f"{split}_j.txt":
             continue
         row = _row(f"{name}:{number}", line, yaw, raws, stamped)
@@ -98,27 +95,39 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return list(enumerate(path.read_text(encoding="utf-8").splitlines(), start=1))
 
 
-def _yaws(path: Path, rows: int, lists: str) -> NDArray[np.float64]:
+def _yaws(path: Path, pictures: list[str], known: list[str], lists: str) -> list[float]:
+    """Published headings, one per row of the lists.
+
+    A copy of the split is about whose training list lacks the five unreadable pictures while its
+    headings and look-up list have them: there, the look-up list's pictures (``known``) tell whose
+    the headings are.
+    """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file: expected the headings of {lists}")
     try:
         yaws = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DatasetError(f"{path}: no NumPy array ({error}): download it again") from error
-    if yaws.shape != (rows,) or not np.issubdtype(yaws.dtype, np.number):
-        raise DatasetError(
-            f"{path}: {yaws.dtype} of shape {yaws.shape} for the {rows} rows of {lists}: expected "
-            "one heading a row; use the authors' files as they are, unreadable pictures included"
-        )
-    return np.asarray(yaws, dtype=np.float64)
+    if yaws.ndim == 1 and np.issubdtype(yaws.dtype, np.number):
+        values = [float(yaw) for yaw in yaws]
+        if len(values) == len(pictures):
+            return values
+        named = dict(zip(known, values, strict=False))
+        if len(values) == len(known) and named.keys() >= set(pictures):
+            return [named[picture] for picture in pictures]
+    raise DatasetError(
+        f"{path}: {yaws.dtype} of shape {yaws.shape} for the {len(pictures)} rows of {lists}: "
+        "expected one heading a row; use the authors' files as they are, unreadable pictures "
+        "included"
+    )
 
 
-def _lookup(path: Path, needed: bool) -> dict[str, str]:
-    """Raw pictures by the prepared pictures made of them."""
+def _lookup(path: Path, needed: bool) -> list[tuple[str, str]]:
+    """(raw picture, prepared picture) of each row of the look-up list; none without one."""
     if not path.is_file() and not needed:
-        return {}
+        return []
     pairs = [line.split() for _, line in _lines(path)]
-    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
+    return [(pair[0], pair[1]) if len(pair) == 2 else ("", "") for pair in pairs]
 
 
 def _row(where: str, line: str, yaw: float, raws: dict[str, str], stamped: bool) -> Row | Problem:
@@ -133,7 +142,10 @@ def _row(where: str, line: str, yaw: float, raws: dict[str, str], stamped: bool)
         return Problem("row", where, f"E {east}, N {north}: expected UTM metres, easting first")
     if not abs(yaw) <= math.pi + 1e-6:
         return Problem("row", where, f"heading {yaw}: expected radians within ±3.1416")
-    row = Row(where, words[0], (east, north), enu_yaw(yaw), raws.get(words[0]))
+    raw = raws.get(words[0])
+    time = "" if raw is None else raw.rsplit("/", 1)[-1].removesuffix(".png")
+    stamp = int(time) * 1000 if time.isdigit() else None
+    row = Row(where, words[0], (east, north), enu_yaw(yaw), raw, stamp)
     if stamped and row.stamp is None:
         return Problem(
             "row", where, f"no raw picture named by its microseconds for {words[0]} in the look-up"
