@@ -183,13 +183,14 @@ class PairSamples(Samples):
 
 
 def readers(
-    data: dict[str, Any], validation: dict[str, Any] | None, root: str | None
+    data: dict[str, Any], validation: dict[str, Any] | None = None, root: str | None = None
 ) -> tuple[Reader, Reader]:
     """Build the readers of training and validation.
 
     Args:
         data: "reader": its name, and its options.
-        validation: what differs for validation; None: the split "validation".
+        validation: what differs for validation, or another "reader" with all its options; None:
+            the split "validation".
         root: of the dataset, where it is not among the options.
 
     Raises:
@@ -209,8 +210,9 @@ def readers(
         elsewhere = {"split": "validation"}
     if not elsewhere:
         raise DatasetError(f"reader '{name}' has no split: say by validation: what differs for it")
-    held_out = registry.build(name, **{**options, **elsewhere})
-    return registry.build(name, **options), held_out
+    other = elsewhere.pop("reader", name)
+    shared = options if other == name else {}
+    return registry.build(name, **options), registry.build(other, **{**shared, **elsewhere})
 
 
 def _usable(reader: Reader, use: str, skip: bool, say: Callable[[str], None]) -> list[int]:

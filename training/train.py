@@ -28,7 +28,7 @@ from training.pictures import Pictures
 from training.stage import Engine, Precision, last_checkpoint, trainer_of
 from training.start import warm_start
 
-DRY_BATCH, DRY_STEPS, DRY_VALIDATION = 4, 2, 12
+DRY_BATCH, DRY_STEPS, DRY_VALIDATION = 2, 2, 16
 
 
 def train(

@@ -31,7 +31,7 @@ def options(name: str) -> tuple[str, ...]:
     Raises:
         DatasetError: an unknown name; one line.
     """
-    return tuple(inspect.signature(_reader(name)).parameters)
+    return tuple(inspect.signature(reader_class(name)).parameters)
 
 
 def build(name: str, **given: Any) -> Reader:
@@ -41,7 +41,7 @@ def build(name: str, **given: Any) -> Reader:
         DatasetError: an unknown name, an option that the reader doesn't take or lacks, or whatever
             the reader finds wrong with the dataset; one line.
     """
-    reader = _reader(name)
+    reader = reader_class(name)
     known = inspect.signature(reader).parameters
     unknown = [option for option in given if option not in known]
     if unknown:
@@ -56,7 +56,12 @@ def build(name: str, **given: Any) -> Reader:
     return built
 
 
-def _reader(name: str) -> type[Reader]:
+def reader_class(name: str) -> type[Reader]:
+    """Return the class behind a name.
+
+    Raises:
+        DatasetError: an unknown name; one line.
+    """
     if name not in _READERS:
         raise DatasetError(f"reader '{name}' is unknown: expected one of {', '.join(names())}")
     module, attribute = _READERS[name]
