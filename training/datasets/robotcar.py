@@ -65,7 +65,8 @@ class RobotCarReader(Reader):
         heading_up: turn patches so that the heading points up, as CVML; else north is up and
             nothing is told of the heading, as in CCVPE.
         order: "list" as in the lists, random along the way; "time" for sequences.
-        reference_point: "ins", whose position the lists give, or "camera", 1.7 m ahead.
+        reference_point: "camera", or "ins", 1.7 m behind it, whose position the lists give and on
+            which the published recipes train.
         patches: offsets of training's patches as published, more often near the middle, or
             "uniform" over the square in which the fixed ones lie.
         splits: folder of the lists, where it is not ``root/Oxford_split``.
@@ -83,7 +84,7 @@ class RobotCarReader(Reader):
         sdk_models: str | Path | None = None,
         heading_up: bool = True,
         order: Order = "list",
-        reference_point: Point = "ins",
+        reference_point: Point = "camera",
         patches: Patches = "published",
         splits: str | Path | None = None,
     ) -> None:
