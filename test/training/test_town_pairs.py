@@ -43,7 +43,8 @@ def test_four_tiles_cover_a_camera_one_of_them_in_its_middle(cache: Path) -> Non
         centres = np.array([t.grid.center for t in tiles])
         np.testing.assert_allclose(np.ptp(centres, axis=0), 36)
     rng = np.random.default_rng(0)
-    drawn = [reader.label(0, rng) for _ in range(300)]
+    training = TownReader("train", tiles="all", cache=cache, **SMALL)  # type: ignore[arg-type]
+    drawn = [training.label(0, rng) for _ in range(300)]
     middle = [np.abs(np.subtract(d.position, d.grid.center)).max() < 18 for d in drawn]
     assert 0.17 < np.mean(middle) < 0.33  # one tile in four is the positive one
 
@@ -70,6 +71,14 @@ def test_days_share_places_but_not_their_light(cache: Path) -> None:
     assert a.position == b.position
     assert a.ground_file != b.ground_file
     assert not np.array_equal(days[0].ground(a).image, days[1].ground(b).image)
+
+
+def test_nobody_trains_on_towns_that_are_kept(cache: Path) -> None:
+    rng = np.random.default_rng(0)
+    for area in ("same", "cross"):
+        reader = TownReader(area, cache=cache, **SMALL)  # type: ignore[arg-type]
+        with pytest.raises(DatasetError, match="kept for"):
+            reader.label(0, rng)
 
 
 def test_mistakes_end_in_one_line(cache: Path) -> None:

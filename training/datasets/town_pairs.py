@@ -73,6 +73,7 @@ class TownReader(Reader):
         if towns < 1 or frames < 1:
             raise DatasetError(f"{towns} towns of {frames} frames: expected at least one of each")
         name = split if area == "cross" else area
+        self.kept_for = {"train": "", "same": "same-area tests", "cross": split}[area]
         self.tile, self.north_up, self.kind = tile, north_up, ground
         self.side = round(tile / gsd)
         self.picks = TILES[tiles]
@@ -105,6 +106,8 @@ class TownReader(Reader):
 
     def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
         """Return a row; ``rng`` draws one of the picked tiles, and the place in it anew."""
+        if rng is not None and self.kept_for:
+            raise DatasetError(f"towns kept for {self.kept_for}: train with area: train")
         row, pick = divmod(index, self.each)
         folder, frame = self.rows[row]
         town = open_town(folder)
