@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cross_view_localizer.geo import MapFrame, wrap_angle
+from cross_view_localizer.geo import Datum, MapFrame, wrap_angle
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import DatasetError, Label, Reader
 from training.town.layouts.truth import Truth
@@ -54,11 +54,21 @@ def assert_truth(
         assert px <= tolerance_px, (
             f"{label.name}: off by {px:.3f} px, {error[0]:.3f} m east, {error[1]:.3f} m north"
         )
-        turn = math.degrees(float(wrap_angle(label.yaw - truth.yaw)))
+        turn = math.degrees(float(wrap_angle(_true_yaw(label, frame) - truth.yaw)))
         assert abs(turn) <= tolerance_deg, f"{label.name}: yaw off by {turn:.3f} degrees"
         assert label.grid.contains(label.position), f"{label.name}: outside its patch"
         assert groups.setdefault(label.group, truth.group) == truth.group, "groups mixed"
     assert len(set(groups.values())) == len(groups), "one group under two names"
+
+
+def _true_yaw(label: Label, frame: MapFrame) -> float:
+    """Return the label's yaw from true east where it stands, which far from its datum is another
+    direction than its frame's.
+    """
+    ahead = np.array(label.position) + 10 * np.array([math.cos(label.yaw), math.sin(label.yaw)])
+    here = frame.to_wgs84(label.position).tolist()
+    east, north = MapFrame(Datum(*here)).to_map(*frame.to_wgs84(ahead)).tolist()
+    return math.atan2(north, east)
 
 
 def content_error(

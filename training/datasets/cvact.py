@@ -224,7 +224,9 @@ def _read(
         data: dict[str, Any] = loadmat(
             file, variable_names=["panoIds", "utm", f"{part}Set"], simplify_cells=True
         )
-        ids = [str(name).strip() for name in np.atleast_1d(data["panoIds"])]
+        # an empty cell is read as an empty array
+        cells = np.atleast_1d(data["panoIds"])
+        ids = [name.strip() if isinstance(name, str) else "" for name in cells]
         utm = np.asarray(data["utm"], dtype=np.float64).reshape(-1, 2)
         listed = np.atleast_1d(np.asarray(data[f"{part}Set"][f"{part}Ind"], dtype=np.float64))
     except (KeyError, TypeError, IndexError) as error:
