@@ -50,6 +50,7 @@ def convert(
     source, target = Path(source), Path(target)
     if not source.is_file():
         raise DatasetError(f"{source}: no such file: expected the stitched map's picture")
+    _check_end(source)
     part = target.with_name(f".{target.name}.part-{os.getpid()}.tif")
     try:
         with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), warnings.catch_warnings():
@@ -67,6 +68,16 @@ def convert(
         raise DatasetError(f"{source}: {said}: is the picture whole, the disk full?") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _check_end(source: Path) -> None:
+    """Refuse a PNG without its end, which GDAL would fill up with black without a word."""
+    with source.open("rb") as file:
+        start = file.read(4)
+        file.seek(max(0, source.stat().st_size - 64))
+        if start == b"\x89PNG" and b"IEND" not in file.read():
+            size = source.stat().st_size
+            raise DatasetError(f"{source}: truncated ({size} bytes): download it again")
 
 
 def _copy(
