@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from training.datasets import registry
 from training.datasets.check import Report, check
 from training.datasets.contact_sheet import contact_sheet, spread_over_groups
 from training.datasets.label_table import LabelTable
 from training.datasets.pair import DatasetError, Reader
+from training.plain_options import plain_options
 from training.town.layouts.pictures import save
 
 
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder of the report; default runs/check/READER")
     given, rest = parser.parse_known_args(arguments)
     try:
-        return _checked(given, _options(rest))
+        return _checked(given, plain_options(rest))
     except DatasetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -100,28 +99,10 @@ def splits_of(name: str) -> list[str]:
     known = registry.options(name)
     if "split" not in known:
         return [""]
-    kind = typing.get_type_hints(registry._reader(name).__init__)["split"]
+    kind = typing.get_type_hints(registry.reader_class(name).__init__)["split"]
     splits = [str(value) for value in typing.get_args(kind)]
     whole = {"all"} | ({"test"} if "test1" in splits else set())
     return [split for split in splits if split not in whole]
-
-
-def _options(rest: Sequence[str]) -> dict[str, Any]:
-    """Turn `--key value` and `--key=value` into plain values, as YAML would read them."""
-    options: dict[str, Any] = {}
-    words = [part for word in rest for part in _parts(word)]
-    if len(words) % 2 or not all(word.startswith("--") for word in words[::2]):
-        raise DatasetError(f"{' '.join(rest)!r}: expected pairs of --option value")
-    for key, value in zip(words[::2], words[1::2], strict=True):
-        try:
-            options[key[2:].replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise DatasetError(f"{key} {value!r}: expected a plain value") from None
-    return options
-
-
-def _parts(word: str) -> list[str]:
-    return list(word.split("=", 1)) if word.startswith("--") and "=" in word else [word]
 
 
 if __name__ == "__main__":

@@ -60,9 +60,17 @@ class Report:
 
     @property
     def problems(self) -> int:
-        """How many faults there are in all."""
+        """How many faults there are in all, one that several splits share counted once."""
         found = [f for s in self.splits.values() for f in s.findings if f.kind == "problem"]
-        return len(found) + len(self.errors) + sum(len(s.problems) for s in self.splits.values())
+        return len(found) + len(self.errors) + len(self.rows_and_files())
+
+    def rows_and_files(self) -> list[tuple[str, Problem]]:
+        """Return the problems of rows and files with the first split that has each."""
+        first: dict[Problem, str] = {}  # splits may share a list, and a map
+        for name, split in self.splits.items():
+            for problem in split.problems:
+                first.setdefault(problem, name)
+        return [(name, problem) for problem, name in first.items()]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values; all problems, not only the first."""
@@ -80,7 +88,7 @@ class Report:
             )
         for name, error in self.errors.items():
             said.append(f"PROBLEM {name}: {error}")
-        every = [(name, p) for name, split in self.splits.items() for p in split.problems]
+        every = self.rows_and_files()
         said += [f"PROBLEM {name}, {p.kind}: {p}" for name, p in every[:show]]
         if len(every) > show:
             said.append(f"… and {len(every) - show} more, all in report.json")

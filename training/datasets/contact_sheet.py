@@ -55,8 +55,8 @@ def _cell(reader: Reader, label: Label) -> RGB:
         error = str(fault)
     cell = _padded(np.hstack([ground, aerial]), ground.shape[1] + SIDE + 6, SIDE + LINE)
     x, y = np.subtract(label.position, label.grid.center)
-    compass = math.degrees(math.pi / 2 - label.yaw) % 360
-    text = f"{label.name}: {label.group}, {x:+.1f} m east {y:+.1f} m north, looks {compass:.0f} deg"
+    compass = round(math.degrees(math.pi / 2 - label.yaw)) % 360
+    text = f"{label.name}: {label.group}, {x:+.1f} m east {y:+.1f} m north, looks {compass} deg"
     _write(cell, error or text, (4, SIDE + LINE - 6))
     return cell
 
