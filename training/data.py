@@ -156,6 +156,7 @@ class PairSamples(Samples):
             rows = [rows[i] for i in np.linspace(0, len(rows) - 1, most).round().astype(int)]
         self.held_out = Subset(PairDataset(held_out, view, fit), rows)
         self.epoch = len(self.train) // loading.batch * loading.batch
+        self.ordered_by = {"batch": loading.batch, "seed": loading.seed, "rows": len(self.train)}
         first = self.held_out[0], self.train[0, 0]  # a wrong camera or picture shows here
         self.about = {
             "reference_point": first[0].reference_point,
@@ -168,6 +169,18 @@ class PairSamples(Samples):
     def every(self) -> int:
         """Batches between validations."""
         return max(1, (self.loading.every or self.epoch or 1) // self.loading.batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of the samples follows from."""
+        return self.ordered_by
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to go on in another order than before."""
+        for key, value in self.ordered_by.items():
+            if state_dict[key] != value:
+                raise ValueError(
+                    f"{key} {value}: the checkpoint's is {state_dict[key]}; resume with the same"
+                )
 
     def train_dataloader(self) -> Iterable[Batch]:
         """Batches in an order that follows from the seed and their number."""

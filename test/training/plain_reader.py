@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -22,7 +21,7 @@ class PlainReader(Reader):
     def __init__(self, root: str | Path, split: str = "train", count: int = 12) -> None:
         if not Path(root).is_dir():
             raise DatasetError(f"{root}: no such folder: expected the dataset's")
-        self.tags = MappingProxyType({"dataset": "plain", "split": split})
+        self.tags = {"dataset": "plain", "split": split}
         self.problems = []
         self.split, self.count = split, count
         self.root = Path(root)

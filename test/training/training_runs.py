@@ -9,6 +9,8 @@ import pytest
 
 from training import train
 from training.datasets import registry
+from training.module import Steps
+from training.objective import Weights
 
 READER = ("plain_reader", "PlainReader")
 VIEW = {
@@ -31,6 +33,9 @@ SETTINGS: dict[str, Any] = {
 
 def options(folder: Path, **changes: Any) -> dict[str, Any]:
     """Return what `train` is called with for a training of a few steps."""
+    for key, kind in (("terms", Weights), ("steps", Steps)):
+        if key in changes:
+            changes[key] = kind(**changes[key])
     return {
         "model": "cvml",
         "out": folder / "tiny.safetensors",
