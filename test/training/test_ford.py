@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from published_steps import middle, opened, rotated, shifted
 from reader_proof import (
     _gray,
     _shift,
@@ -64,21 +64,15 @@ def rows_of(root: Path) -> dict[str, list[str]]:
 
 
 @functools.cache
-def published(aerial_file: Path, row: tuple[str, ...]) -> NDArray[np.float64]:
-    """The protocol's own steps on a tile: PIL's angles are counter-clockwise, its affine transform
-    says where each pixel of the result comes from.
-    """
+def published(aerial_file: Path, row: tuple[str, ...]) -> NDArray[np.uint8]:
+    """The protocol's own steps on a tile."""
     q0, q1, q2, q3, g_lat, g_lon, s_lat, s_lon, gu, gv, theta = map(float, row[1:])
-    bilinear, affine = Image.Resampling.BILINEAR, Image.Transform.AFFINE
-    tile = Image.open(aerial_file).convert("RGB")
     east, north = (local(g_lat, g_lon, s_lat) - local(s_lat, s_lon, s_lat)) / GSD
-    at_body = tile.transform(tile.size, affine, (1, 0, east, 0, 1, -north), bilinear)
+    at_body = shifted(opened(aerial_file), east, -north)
     yaw = math.atan2(2 * (q3 * q0 + q1 * q2), -1 + 2 * (q0**2 + q1**2))
-    ahead = at_body.rotate(math.degrees(yaw), bilinear)
-    step = (1, 0, gu * 20 / GSD, 0, 1, gv * 20 / GSD)
-    turned = ahead.transform(tile.size, affine, step, bilinear).rotate(theta * 10, bilinear)
-    edge = (tile.width - CROP) // 2
-    return np.asarray(turned.crop((edge, edge, edge + CROP, edge + CROP)), dtype=float)
+    ahead = rotated(at_body, math.degrees(yaw))
+    at_prior = shifted(ahead, gu * 20 / GSD, gv * 20 / GSD)
+    return middle(rotated(at_prior, theta * 10), CROP)
 
 
 def body_pixel(gu: float, gv: float, theta: float) -> tuple[float, float]:
@@ -105,7 +99,7 @@ def prove(module: ModuleType, root: Path, truths: dict[str, list[Truth]]) -> Non
         assert abs(wrap_angle(label.yaw - label.heading - math.radians(theta * 10))) < 1e-6
         if index == 0:
             seen = reader.aerial(label, label.grid)
-            steps = published(label.aerial_file, tuple(row)).astype(np.uint8)
+            steps = published(label.aerial_file, tuple(row))
             off = _shift(_gray(steps), _gray(seen), np.ones((CROP, CROP), np.uint8))
             assert off[0] < 0.05 and abs(off[1]) < 0.02 and off[2] > 0.99, off
 
