@@ -68,6 +68,8 @@ class CVML(CrossViewModel):
         width: factor on all channel counts of backbone and decoder.
         heads: D, SAFA's masks.
         norm: "none" (the authors'), "batch" or "group": normalisation after plain convolutions.
+        skip_connections: from the aerial trunk into the decoder; without them M alone is all that a
+            decoder of fusion "M" sees.
         blind: the control without a camera: the ground picture is replaced by grey.
 
     Raises:
@@ -84,6 +86,7 @@ class CVML(CrossViewModel):
         heads: int = 8,
         norm: str = "none",
         blind: bool = False,
+        skip_connections: bool = True,
     ) -> None:
         super().__init__()
         self.view = make_view(view)
@@ -109,7 +112,8 @@ class CVML(CrossViewModel):
         skips = tuple(reversed(spec.widths))
         if plain < 0:  # the cells are as fine as the trunk's last block: that skip has no stage
             skips, spec = skips[1:], replace(spec, decoder=spec.decoder[1:])
-        self.skips = len(skips)
+        self.skips = len(skips) if skip_connections else 0
+        skips = skips if skip_connections else (0,) * len(skips)
         self.decoder = Decoder(
             self.fusion,
             heads * channels,

@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         descriptor: channels of S and of G.
         plain: number of stages without a skip connection, before the others.
         bottleneck: their channels after the transposed and after the plain convolutions.
-        skips: channels of the skip connections, coarsest first.
+        skips: channels of the skip connections, coarsest first; 0 where there is none.
         widths: channels of their stages.
         window: the part of the aerial picture that the two finest stages work on.
         norm: normalisation before the ReLUs of the plain convolutions.
@@ -167,11 +167,13 @@ class Decoder(nn.Module):
 
         Args:
             descriptors: (B, N, N, descriptor).
-            skips: trunk features, coarsest first.
+            skips: trunk features, coarsest first; empty without skip connections.
         """
         first = None
         if self.first.aerial is not None:
             first = self.first.aerial(descriptors.permute(0, 3, 1, 2).to(self.first.dtype))
+        if not skips:
+            return first, []
         stages = self._stages()[len(self.stages) - len(skips) :]
         parts = skips[:-2] + [self.window.cut(skips[-2], 2), self.window.cut(skips[-1], 1)]
         return first, [stage.summand(part) for stage, part in zip(stages, parts, strict=True)]

@@ -293,3 +293,15 @@ def test_weights_are_saved_and_loaded(tmp_path: Path) -> None:
     inputs = pair(model)
     with torch.inference_mode():
         assert torch.equal(loaded(*inputs).log_mass, model(*inputs).log_mass)
+
+
+def test_without_skip_connections_fusion_m_sees_the_matching_map_only() -> None:
+    """Two aerial pictures whose matching maps are made equal: only the skips tell them apart."""
+    torch.manual_seed(0)
+    aerial = 255 * torch.rand(2, 3, 64, 64)
+    matching = torch.rand(1, 2, 2).repeat(2, 1, 1)
+    for kept in (True, False):
+        model = CVML(**SMALL, fusion="M", skip_connections=kept).eval()
+        encoding = model.encode_aerial(aerial)
+        logits = model.logits(encoding, torch.zeros(2, encoding.descriptors.shape[-1]), matching)
+        assert torch.equal(logits[0], logits[1]) == (not kept)
