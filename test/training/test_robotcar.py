@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -18,14 +19,18 @@ import rasterio
 import reader_proof
 
 from cross_view_localizer.geo import MapFrame
-from training.datasets import robotcar, robotcar_lists, robotcar_map
-from training.datasets.pair import DatasetError, Label
+from cross_view_localizer.models.contract import View
+from training.datasets import registry, robotcar, robotcar_lists, robotcar_map
+from training.datasets.pair import DatasetError, GroundPicture, Label
+from training.datasets.pairs import PairDataset
 from training.datasets.robotcar import RobotCarReader, fixed_middle
+from training.datasets.robotcar_pictures import Pictures
 from training.maps import stitched
 from training.town.layouts import robotcar as layout
 from training.town.layouts.truth import Truth
 from training.town.town import Town
 
+PICTURE_OF = (Pictures(raw=False, models=None).camera, np.eye(3), 1.65)
 # The layout's lists and truths are of the INS.
 InsReader = partial(RobotCarReader, reference_point="ins")
 Written = tuple[Path, list[Truth]]
@@ -69,7 +74,7 @@ def test_truths_stay_true_in_drawn_patches_and_north_up(written: Written, town: 
     for up, patches in ((True, "published"), (False, "uniform")):
         reader = InsReader(root, heading_up=up, patches=patches)  # type: ignore[arg-type]
         rng = np.random.default_rng(3)
-        drawn = [reader.label(index, rng) for index in range(len(reader))]
+        drawn = [reader.label(index, rng) for index in (0, 3, 6)]
         for label in drawn:
             truth = reader_proof.truth_of(label, truths)
             assert label.grid.contains(label.position)
@@ -350,3 +355,49 @@ def test_a_reader_goes_to_a_loaders_workers(written: Written) -> None:
     label = reader.label(0)
     twin = pickle.loads(pickle.dumps(reader))
     assert np.array_equal(twin.aerial(label, label.grid), reader.aerial(label, label.grid))
+
+
+@pytest.mark.parametrize("heading_up", [True, False])
+def test_samples_of_the_papers_views(written: Written, heading_up: bool) -> None:
+    """CVML's patch has the heading up; CCVPE's north, and the sample's yaw is what it must find."""
+    reader = registry.build("robotcar", root=written[0], heading_up=heading_up, split="validation")
+    view = View("pinhole", 231, 154, 512, 0.144375, 512, 0.144375, heading_up=heading_up)
+    label = reader.label(2)
+    blank = GroundPicture(np.zeros((800, 1200, 3), dtype=np.uint8), *PICTURE_OF)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(reader), "ground", lambda self, label: blank)
+        sample = PairDataset(reader, view)[2]
+    assert sample.aerial.shape == (512, 512, 3)
+    assert sample.yaw == pytest.approx(
+        0.0 if heading_up else math.remainder(label.yaw - math.pi / 2, math.tau)
+    )
+    east, north = np.subtract(label.position, label.grid.center)
+    c, s = math.cos(label.grid.up), math.sin(label.grid.up)
+    assert sample.offset == pytest.approx((east * s - north * c, -east * c - north * s))
+    assert sample.cell == pytest.approx(0.1445, abs=1e-4)  # published: 0.144375, 0.09 % less
+    assert sample.group == "2015-08-17-10-42-18" and sample.reference_point == "camera"
+
+
+def test_prepared_and_raw_pictures_show_the_same(written: Written, tmp_path: Path) -> None:
+    """The layout's prepared pictures are the raw ones in colour, cropped; its lens can go."""
+    layout.write(tmp_path, frames=1)
+    map_file = written[0] / "satellite_map.tif"
+    prepared, raw, straight = (
+        RobotCarReader(tmp_path, "test3", map_file, images, models)  # type: ignore[arg-type]
+        for images, models in (("ground", None), ("raw", None), ("raw", tmp_path / "models"))
+    )
+    label = raw.label(0)
+    assert re.fullmatch(r"2015-02-10-11-58-05/stereo/centre/\d{16}\.png", _below(label, tmp_path))
+    assert label.stamp == int(label.ground_file.stem) * 1000
+    pictures = [reader.ground(reader.label(0)) for reader in (prepared, raw, straight)]
+    assert all(picture.image.shape == (800, 1200, 3) for picture in pictures)
+    same, other = (
+        np.abs(picture.image.astype(float) - pictures[0].image).mean() for picture in pictures[1:]
+    )
+    assert same < 3 < 1.5 * other
+    assert straight.tags["images"] == "raw, undistorted"
+    assert pictures[0].camera == pictures[2].camera
+
+
+def _below(label: Label, root: Path) -> str:
+    return label.ground_file.relative_to(root).as_posix()

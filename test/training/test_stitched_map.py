@@ -109,17 +109,17 @@ rng = np.random.default_rng(0)
 for x, y in rng.uniform(-600, 600, (60, 2)):
     file.picture(Grid(512, 512, 0.1444, (x, y), rng.uniform(0, 6)))
 """
-    assert _grown(before, work) < 120
+    assert _grown(before, work) < 250
 
 
 def test_the_picture_is_streamed_into_the_map(tmp_path: Path) -> None:
-    """288 MB of pixels pass through less than half of that."""
-    _write_png(tmp_path / "map.png", 8000, 12000)
+    """144 MB of pixels pass through a third of that; read at once they would take 280."""
+    _write_png(tmp_path / "map.png", 4000, 12000)
     before = "from training.maps.stitched import convert"
     work = f"convert({str(tmp_path / 'map.png')!r}, {str(tmp_path / 'map.tif')!r})"
-    assert _grown(before, work) < 140
+    assert _grown(before, work) < 70
     with rasterio.open(tmp_path / "map.tif") as raster:
-        assert raster.read(1, window=Window(7999, 0, 1, 12000))[::64, 0].tolist() == [
+        assert raster.read(1, window=Window(3999, 0, 1, 12000))[::64, 0].tolist() == [
             row % 256 for row in range(188)
         ]
 
@@ -129,7 +129,7 @@ def test_a_picture_of_full_size_is_streamed_into_the_map(tmp_path: Path) -> None
     _write_png(tmp_path / "map.png", *SIZE)
     before = "from training.maps.stitched import convert"
     work = f"convert({str(tmp_path / 'map.png')!r}, {str(tmp_path / 'map.tif')!r})"
-    assert _grown(before, work) < 250  # of 1020 MB
+    assert _grown(before, work) < 150  # of 1020 MB
 
 
 def test_the_geotiff_has_pixels_place_tiles_and_overviews(tmp_path: Path) -> None:
