@@ -27,6 +27,7 @@ from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import cropped
 from training.datasets.location_split import validation_by_location
+from training.datasets.mercator import EQUATOR_GSD
 from training.datasets.pair import (
     RGB,
     DatasetError,
@@ -41,7 +42,7 @@ Part = Literal["train", "validation", "test"]
 Suffix = Literal["auto", "png", "jpg"]
 
 SIZE = 1200
-ZOOM_21 = 156543.03392 / 2**21  # zoom 20 at scale 2, m/px at the equator
+ZOOM_21 = EQUATOR_GSD / 2**21  # zoom 20 at scale 2, m/px at the equator
 UTM = "EPSG:32755"
 CAMERA_HEIGHT = 2.5  # m above the road: stated nowhere, usual for such cars
 POLAR = (128, 512)

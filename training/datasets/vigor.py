@@ -27,6 +27,7 @@ from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import cropped
 from training.datasets.location_split import validation_by_location
+from training.datasets.mercator import EQUATOR_GSD
 from training.datasets.pair import (
     RGB,
     DatasetError,
@@ -55,7 +56,7 @@ TEST_CITIES = ("SanFrancisco", "Chicago")
 TILES: dict[str, tuple[int, ...]] = {"positive": (0,), "semi": (1, 2, 3), "all": (0, 1, 2, 3)}
 SIZE = 640
 PUBLISHED_GSD = 0.114
-ZOOM_20 = 156543.03392 / 2**20  # m/px at the equator
+ZOOM_20 = EQUATOR_GSD / 2**20  # m/px at the equator
 CAMERA_HEIGHT = 2.5  # m above the road: stated nowhere, usual for such cars
 DRAWN = -1
 
