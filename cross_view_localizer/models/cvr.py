@@ -88,7 +88,11 @@ class CVR(CrossViewModel):
         return self.view.output_size / 2
 
     def set_sigma(self, metres: float) -> None:
-        """Set the Gaussian's σ, as :func:`fitted_sigma` found it on validation samples."""
+        """Set the Gaussian's σ, fitted on validation samples: σ² = mean |error|² / 2.
+
+        In metres at the view's resolution: where tiles of another are resized to the view, errors
+        are to be scaled alike (cells × the view's metres per cell).
+        """
         if not 0 < metres < float("inf"):
             raise ValueError(f"sigma of {metres} m: expected a positive number")
         self.sigma.fill_(metres)
@@ -163,13 +167,3 @@ def _log_between(low: Tensor, high: Tensor) -> Tensor:
     low, high = torch.where(mirrored, -high, low), torch.where(mirrored, -low, high)
     upper = torch.special.log_ndtr(high)
     return upper + torch.log(-torch.expm1(torch.special.log_ndtr(low) - upper))
-
-
-def fitted_sigma(errors: Tensor) -> float:
-    """Return the most likely σ, metres, for (N, 2) errors in metres: σ² = mean |e|² / 2.
-
-    The errors are those of validation samples (section 4.2 fits it so).
-    """
-    if errors.ndim != 2 or errors.shape[1] != 2 or len(errors) == 0:
-        raise ValueError(f"errors of shape {tuple(errors.shape)}: expected (N, 2) with N > 0")
-    return float(errors.double().square().mean().sqrt())

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from localizer_world import PANORAMA, flat_world, mounting, prior_at
 
+from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.models import registry, weights
 from cross_view_localizer.models.contract import GroundInput
-from cross_view_localizer.models.cvr import CVR, fitted_sigma, gaussian_log_mass
+from cross_view_localizer.models.cvr import CVR, gaussian_log_mass
 
 SMALL: dict[str, Any] = {
     "view": {
@@ -92,6 +95,32 @@ def test_offset_is_right_and_down_in_half_sides() -> None:
     assert variance == pytest.approx(1 + 1 / 12, rel=1e-3)  # sigma is a cell; plus a cell's own
 
 
+@pytest.mark.parametrize(
+    ("heading_up", "yaw", "moved"),
+    [
+        (False, 0.7, (4.0, 8.0)),  # north-up: right is east, up is north, wherever the car heads
+        (True, math.pi / 2, (4.0, 8.0)),
+        (True, 0.0, (8.0, -4.0)),  # heading east: up is east, right is south
+        (True, -math.pi / 2, (-4.0, -8.0)),  # heading south
+    ],
+)
+def test_through_the_front_door(
+    heading_up: bool, yaw: float, moved: tuple[float, float], tmp_path: Path
+) -> None:
+    """32 cells of 1 m; (0.25, -0.5) half sides are 4 m to the right and 8 m up of the prior."""
+    view = {**SMALL["view"], "aerial_gsd": 0.5, "output_gsd": 1.0, "heading_up": heading_up}
+    model = constant(CVR(**{**SMALL, "view": view}), 0.25, -0.5)
+    model.set_sigma(1.5)
+    world = flat_world(tmp_path)
+    loaded = weights.LoadedModel(model, "cvr", {}, Calibration(), {}, "cvr-test")
+    localizer = Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False))
+    frame = world.frame((5.0, -7.0, yaw), PANORAMA, mounting(0.0, 0.0, 1.6))
+    estimate = localizer.localize(frame, prior_at(5.0, -7.0, yaw, std=2.0))
+    assert estimate.ok and estimate.pose is not None and estimate.covariance is not None
+    assert estimate.pose == pytest.approx((5.0 + moved[0], -7.0 + moved[1], yaw), abs=0.05)
+    assert estimate.covariance[0, 0] == pytest.approx(1.5**2, rel=0.15)
+
+
 def test_aerial_comes_first_into_the_head() -> None:
     model = CVR(**SMALL).eval()
     model.head = torch.nn.Sequential()  # leaves its input as it is
@@ -133,16 +162,14 @@ def test_gaussian_stays_finite_and_whole(offset: tuple[float, float], sigma: flo
     torch.testing.assert_close(mirrored, log_mass.detach())
 
 
-def test_sigma_is_fitted_in_metres_and_kept_in_the_file(tmp_path: Path) -> None:
+def test_sigma_is_in_metres_and_kept_in_the_file(tmp_path: Path) -> None:
     assert CVR(**SMALL).sigma.item() == pytest.approx(32 * 0.5 / 8)
-    errors = torch.tensor([[3.0, 4.0], [0.0, 1.0]])  # squared distances 25 and 1
-    assert fitted_sigma(errors) == pytest.approx(math.sqrt(26 / 4))
     model = CVR(**SMALL).eval()
-    model.set_sigma(fitted_sigma(errors))
+    model.set_sigma(2.5)
     path = tmp_path / "cvr.safetensors"
     weights.save(path, "cvr", SMALL, model.state_dict())
     loaded = weights.load(path, "cvr").model
-    assert isinstance(loaded, CVR) and loaded.sigma.item() == pytest.approx(math.sqrt(6.5))
+    assert isinstance(loaded, CVR) and loaded.sigma.item() == 2.5
     aerial, ground = pair(model)
     with torch.inference_mode():
         assert torch.equal(loaded(aerial, ground).log_mass, model(aerial, ground).log_mass)
@@ -152,8 +179,6 @@ def test_sigma_is_fitted_in_metres_and_kept_in_the_file(tmp_path: Path) -> None:
 def test_senseless_sigmas_are_refused(metres: float) -> None:
     with pytest.raises(ValueError, match="expected a positive number"):
         CVR(**SMALL).set_sigma(metres)
-    with pytest.raises(ValueError, match=r"\(0, 2\): expected"):
-        fitted_sigma(torch.zeros(0, 2))
 
 
 def test_configurations_that_do_not_exist() -> None:
