@@ -124,6 +124,17 @@ def test_the_picture_is_streamed_into_the_map(tmp_path: Path) -> None:
         ]
 
 
+def test_every_process_opens_the_map_for_itself(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forked worker that read through its parent's open file would move it under the parent."""
+    file = MapFile(large, DATUM)
+    parents = file.map
+    assert file.map is parents
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert file.map is not parents
+
+
 @pytest.mark.slow
 def test_a_picture_of_full_size_is_streamed_into_the_map(tmp_path: Path) -> None:
     _write_png(tmp_path / "map.png", *SIZE)

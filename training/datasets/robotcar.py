@@ -126,7 +126,7 @@ class RobotCarReader(Reader):
         self.rows = [row for row, inside in zip(rows, on_map, strict=True) if inside]
         self._ins, utm = here[on_map], utm[on_map]
         self._pixel = PUBLISHED.to_pixel(utm)
-        # Over a patch's 40 m, what a pixel's steps are in the frame changes by less than 0.2 mm.
+        # Over a patch's 40 m, what a pixel's steps are in the frame changes by less than 0.01 mm.
         steps = [to_map(PUBLISHED.to_utm(self._pixel + step)) - self._ins for step in np.eye(2)]
         self._steps = np.stack(steps, axis=-1)
 
