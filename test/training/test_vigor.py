@@ -215,6 +215,7 @@ def test_training_and_validation_share_no_row(tmp_path: Path, validation: str) -
     if validation == "random":
         assert len(parts["validation"]) == 60
         return
+    assert f"holds back {reader.held_back})" in reader.tags["validation"]
     assert 10 < len(parts["validation"]) < 90 and reader.held_back > 0
     frame = MapFrame(reader.label(0).datum or pytest.fail("no datum"))
     xy = {
@@ -253,6 +254,9 @@ def test_a_wrong_root_names_the_file_that_is_missing(tmp_path: Path) -> None:
         VigorReader(tmp_path)
     write_list(tmp_path, ["too short"])
     with pytest.raises(DatasetError, match="no usable row of 1"):
+        VigorReader(tmp_path, split="test", cities=["Seattle"])
+    write_list(tmp_path, ["version https://git-lfs.github.com/spec/v1", "size 3"])
+    with pytest.raises(DatasetError, match="a pointer of Git LFS, not the list: .* git lfs pull"):
         VigorReader(tmp_path, split="test", cities=["Seattle"])
     with pytest.raises(DatasetError, match="cities Paris: expected some of SanFrancisco, Chicago"):
         VigorReader(tmp_path, area="cross", split="test", cities=["Paris"])

@@ -123,7 +123,9 @@ class CvactReader(Reader):
         self.tags = {"dataset": "cvact", "split": split, "aerial": "polar" if polar else "tile"}
         self.tags["shift"] = f"{shift:g} m"
         if split != "test":
-            self.tags["validation"] = f"location (cells {cell:g} m, rim {rim:g} m)"
+            self.tags["validation"] = (
+                f"location (cells {cell:g} m, rim {rim:g} m holds back {self.held_back})"
+            )
 
     def _good(
         self, ids: list[str], known: NDArray[np.bool_], listed: NDArray[np.float64], name: str

@@ -145,7 +145,9 @@ class VigorReader(Reader):
         if split != "test":
             self.tags["validation"] = validation
         if split != "test" and validation == "location":
-            self.tags["validation"] += f" (cells {cell:g} m, rim {rim:g} m)"
+            self.tags["validation"] += (
+                f" (cells {cell:g} m, rim {rim:g} m holds back {self.held_back})"
+            )
 
     def _read(self, name: str, area: Area, labels: Labels, resolution: Resolution) -> _City:
         folder, suffix = ("splits__corrected", "__corrected") if labels == "corrected" else (

@@ -145,7 +145,12 @@ def _text(file: Path) -> str:
             f"{file}: no such list: expected VIGOR's root, which holds 'splits' (the original "
             "labels) or 'splits__corrected', and a folder for each city"
         )
-    return file.read_text(encoding="utf-8", errors="replace")
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if text.startswith("version https://git-lfs"):
+        raise DatasetError(
+            f"{file}: a pointer of Git LFS, not the list: fetch it with git lfs pull"
+        )
+    return text
 
 
 def random_validation(total: int) -> NDArray[np.bool_]:
