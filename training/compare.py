@@ -4,34 +4,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
-import numpy as np
 import torch
 
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from training.datasets import registry
 from training.datasets.pair import DatasetError, Reader
-from training.report import figures, paper_tables, plan, samples, summary, tables
-from training.report.paper_tables import Results
+from training.report import plan
+from training.report.assemble import gathered, write
 from training.report.plan import Plan, PlanError
 from training.report.runs import Bench, Job, commit
-
-BUILDERS = {
-    "table1": paper_tables.table_1,
-    "table2": paper_tables.table_2,
-    "table3": paper_tables.table_3,
-    "table4": paper_tables.table_4,
-}
 
 
 def compare(
@@ -39,7 +29,8 @@ def compare(
     out: Path,
     root: str = "",
     weights_dir: str = "",
-    skip_missing: bool = False,
+    limit: int | None = None,
+    require_weights: bool = False,
     fresh: bool = False,
     batch_size: int = 8,
     workers: int = 0,
@@ -56,7 +47,8 @@ def compare(
         out: folder to write to.
         root: of the dataset, for sets whose options name none.
         weights_dir: folder of weights given by relative paths.
-        skip_missing: leave out weights that are not there, and say so; else refuse to start.
+        limit: at most so many samples of each set, to try a plan; the protocol says so then.
+        require_weights: refuse to start where weights are missing; else their cells say so.
         fresh: measure everything again.
         batch_size: samples at a time.
         workers: processes that read samples.
@@ -65,8 +57,10 @@ def compare(
         draws: of the bootstrap.
     """
     torch.set_num_threads(threads)
-    chosen = placed(load_plan(plan), root, weights_dir)
-    chosen, missing = present(chosen, skip_missing)
+    chosen = placed(load_plan(plan), root, weights_dir, limit)
+    chosen, missing = present(chosen, require_weights)
+    for line in missing:
+        print(f"not trained, left out: {line}", file=sys.stderr)
     bench = make_bench(chosen, Path(out), batch_size, workers, device, fresh)
     jobs = list(jobs_of(chosen))
     ran = sum(bench.run(job) for job in jobs)
@@ -90,10 +84,12 @@ def load_plan(path: str) -> Plan:
     return plan.load(path)
 
 
-def placed(one: Plan, root: str, weights_dir: str) -> Plan:
-    """Return a plan with the dataset's root and the folder of the weights put in."""
+def placed(one: Plan, root: str, weights_dir: str, limit: int | None = None) -> Plan:
+    """Return a plan with the dataset's root, the folder of the weights and the limit put in."""
 
     def rooted(entry: plan.TestSet) -> plan.TestSet:
+        if limit is not None and not entry.union:
+            entry = replace(entry, limit=min(limit, entry.limit or limit))
         wants = root and entry.reader and "root" in registry.options(entry.reader)
         if not wants or "root" in entry.options:
             return entry
@@ -115,27 +111,27 @@ def placed(one: Plan, root: str, weights_dir: str) -> Plan:
     return replace(one, sets={k: rooted(v) for k, v in one.sets.items()}, rows=rows)
 
 
-def present(one: Plan, skip: bool) -> tuple[Plan, list[str]]:
+def present(one: Plan, require: bool) -> tuple[Plan, list[str]]:
     """Return the plan without the weights that are not there, and their names.
 
     Raises:
-        PlanError: where some are missing and are not to be skipped, or none is left.
+        PlanError: where some are missing and all are required, or none is there.
     """
     files = [(n, w) for n, row in one.rows.items() for run in row.runs for w in run.weights]
     missing = [(n, w) for n, w in files if not weights_file.resolve(w).is_file()]
-    if missing and not skip:
+    if missing and require:
         name, path = missing[0]
         raise PlanError(
             f"row '{name}': weights {path}: no such file ({len(missing)} of {len(files)} are "
-            "missing): train them, or leave them out with --skip_missing true"
+            "missing): train them, or leave them out with --require_weights false"
         )
     if files and len(missing) == len(files):
         raise PlanError(f"none of the plan's {len(files)} weights files is there: train some")
     gone = {w for _, w in missing}
     rows = {}
     for name, row in one.rows.items():
-        kept = [replace(r, weights=tuple(w for w in r.weights if w not in gone)) for r in row.runs]
-        rows[name] = replace(row, runs=tuple(r for r in kept if r.weights))
+        kept = (replace(r, weights=tuple(w for w in r.weights if w not in gone)) for r in row.runs)
+        rows[name] = replace(row, runs=tuple(kept))
     return replace(one, rows=rows), sorted({f"{name}: {path}" for name, path in missing})
 
 
@@ -195,135 +191,6 @@ def _sets_of_tables(one: Plan) -> list[str]:
         here += [*entry.get("sets", ()), *entry.get("columns", {}).values()]
         names |= {member: None for name in here for member in one.members(name)}
     return list(names)
-
-
-def gathered(bench: Bench, jobs: Sequence[Job], draws: int) -> Results:
-    """Read what ran back, unions put together."""
-    columns: dict[tuple[str, str], list[samples.Columns]] = {}
-    for job in jobs:
-        if job.kind == "errors":
-            columns.setdefault((job.row, job.set), []).append(bench.done(job))
-    for name, entry in bench.plan.sets.items():
-        for row in bench.plan.rows if entry.union else ():
-            parts = [columns.get((row, member), []) for member in entry.union]
-            if all(parts):
-                columns[row, name] = [samples.joined(seeds) for seeds in zip(*parts, strict=False)]
-    sets = {s for _, s in columns}
-    tags = {name: bench.tags(name) for name in bench.plan.sets if name in sets}
-    return Results(bench.plan, columns, tags, draws)
-
-
-def write(
-    out: Path, bench: Bench, jobs: Sequence[Job], results: Results, header: dict[str, Any]
-) -> None:
-    """Write everything that a comparison gives."""
-    made = tables_of(results)
-    robust, turned = figure_6_of(bench, jobs)
-    content = header | {
-        "runs": {job.stem: bench.about(job) for job in jobs},
-        "sets": results.tags,
-        "rows": {
-            f"{row} on {name}": summary.summary(seeds, results.draws)
-            for (row, name), seeds in results.columns.items()
-        },
-        "differences": differences(results),
-        "heading_noise": robust,
-        "headings": {
-            name: {"classes": n, "right": [float(one["right"].mean()) for one in seeds]}
-            for name, (n, seeds) in turned.items()
-        },
-        "tables": {table.name: asdict(table) for table in made},
-    }
-    _replace(out / "results.json", json.dumps(content, indent=2, default=str) + "\n")
-    errors = [job for job in jobs if job.kind == "errors"]
-    samples.merge(
-        out / "samples.csv",
-        (
-            ({"row": j.row, "set": j.set, "seed": j.seed}, bench.folder / f"{j.stem}.csv")
-            for j in errors
-        ),
-    )
-    head = f"# {results.plan.title}\n\n{results.plan.note}\n\n"
-    _replace(out / "tables.md", head + "\n".join(tables.markdown(table) for table in made))
-    _replace(out / "tables.tex", "\n".join(tables.latex(table) for table in made))
-    entries = results.plan.figures
-    if "fig3" in entries:
-        figures.figure_3(results, entries["fig3"], out)
-    if "fig5" in entries:
-        figures.figure_5(results, entries["fig5"], out)
-    if "fig6" in entries:
-        figures.figure_6(robust, turned, out)
-
-
-def tables_of(results: Results) -> list[tables.Table]:
-    """Return the tables that the plan fills."""
-    made = []
-    for name, entry in results.plan.tables.items():
-        if name == "table2_corrected":
-            made.append(paper_tables.table_2(results, dict(entry), corrected=True))
-        else:
-            made.append(BUILDERS[name](results, dict(entry)))
-    return made
-
-
-def figure_6_of(bench: Bench, jobs: Sequence[Job]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what Figure 6 is drawn from: errors by heading noise, and the chosen headings."""
-    noise: dict[str, dict[float, list[samples.Columns]]] = {}
-    turned: dict[str, tuple[int, list[samples.Columns]]] = {}
-    for job in jobs:
-        name = f"{bench.plan.rows[job.row].label}, {job.set}"
-        if job.kind == "noise":
-            noise.setdefault(name, {}).setdefault(job.degrees, []).append(bench.done(job))
-        if job.kind == "turns":
-            turned.setdefault(name, (job.classes, []))[1].append(bench.done(job))
-    curves = {
-        name: [
-            (
-                degrees,
-                float(np.mean([one["argmax_error"].mean() for one in seeds])),
-                float(np.mean([np.median(one["argmax_error"]) for one in seeds])),
-            )
-            for degrees, seeds in sorted(points.items())
-        ]
-        for name, points in noise.items()
-    }
-    return curves, turned
-
-
-def differences(results: Results) -> dict[str, Any]:
-    """Return pairs of rows of one table on the same frames: mean and median, with intervals."""
-    found: dict[str, Any] = {}
-    for first, second, name in _pairs(results.plan):
-        ours, others = results.columns.get((first, name)), results.columns.get((second, name))
-        if not ours or not others:
-            continue
-        for kind, statistic in paper_tables.STATISTICS.items():
-            found[f"{first} - {second} on {name}, {kind}"] = summary.difference(
-                ours, others, statistic, draws=results.draws
-            )
-    return found
-
-
-def _pairs(one: Plan) -> dict[tuple[str, str, str], None]:
-    """Return (row, row, set) of the tables: variants against the default, other rows all."""
-    found: dict[tuple[str, str, str], None] = {}
-    for entry in one.tables.values():
-        variants = entry.get("variants", {})
-        default = variants.get(entry.get("default", "8,S+M"))
-        for row in variants.values() if default else ():
-            if row != default:
-                found[row, default, entry["set"]] = None
-        for name in (*entry.get("columns", {}).values(), *entry.get("sets", ())):
-            for first, second in combinations(entry.get("rows", ()), 2):
-                if (second, first, name) not in found:
-                    found[first, second, name] = None
-    return found
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ class Frames(Dataset[Frame]):
         fit: as in `PairDataset`.
         noise: of the heading that the method is told.
         shuffled: the control: each sample gets the camera's picture of the row half the set away.
-        limit: at most so many rows, spread evenly over the set; None takes all.
+        limit: at most so many rows, drawn once and for all; None takes all.
 
     Raises:
         ValueError: for a shuffled set of fewer than two rows, or an empty one.
@@ -122,7 +122,7 @@ class Frames(Dataset[Frame]):
     ) -> None:
         self.reader, self.view, self.fit = reader, view, fit
         self.noise, self.shuffled = noise or HeadingNoise(), shuffled
-        self.rows = spread(len(reader), limit)
+        self.rows = drawn(len(reader), limit)
         if len(reader) < (2 if shuffled else 1):
             raise ValueError(
                 f"{len(reader)} usable rows in {dict(reader.tags)}: expected at least "
@@ -154,11 +154,15 @@ class Frames(Dataset[Frame]):
         )
 
 
-def spread(count: int, limit: int | None) -> NDArray[np.intp]:
-    """Return at most ``limit`` of ``count`` indices, evenly spread, ascending."""
+def drawn(count: int, limit: int | None) -> NDArray[np.intp]:
+    """Return at most ``limit`` of ``count`` indices, ascending; the same ones every time.
+
+    Drawn, not every n-th: lists have periods, such as four tiles for each panorama.
+    """
     if limit is None or limit >= count:
         return np.arange(count)
-    return np.floor(np.arange(limit) * (count / limit)).astype(np.intp)
+    chosen = np.random.default_rng([count, limit]).choice(count, limit, replace=False)
+    return np.sort(chosen)
 
 
 def score(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,17 @@ PLAN: dict[str, Any] = {
         "uniform": {"label": "Uniform", "control": "uniform"},
         "cvr": {"label": "CVR", "runs": [RUN]},
         "cvml": {"label": "CVML", "runs": [RUN | {"weights": "c.safetensors"}]},
+        "untrained": {"runs": [RUN | {"weights": "missing.safetensors"}]},
         "shuffled": {"runs": [RUN | {"weights": "c.safetensors", "shuffled": True}]},
     },
     "tables": {
         "table1": {"set": "same", "variants": {"8,S+M": "cvml", "8,M": "cvr"}},
-        "table2": {"columns": CORNERS, "rows": ["center", "cvr", "cvml", "shuffled"]},
+        "table2": {"columns": CORNERS, "rows": ["center", "cvr", "cvml", "shuffled", "untrained"]},
         "table3": {
             "columns": {"same/positive": "same", "cross/positive": "cross"},
             "rows": ["uniform", "cvr", "cvml"],
         },
+        "details": {"sets": ["same"], "rows": ["center", "cvr", "cvml"]},
         "table4": {"sets": ["day1", "day2", "day3"], "rows": ["center", "cvr", "cvml"]},
     },
     "figures": {
@@ -86,7 +87,8 @@ def run(folder: Path, plan: dict[str, Any] = PLAN, **options: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "build", reader)
         patch.setattr(weights_file, "load", model)
-        patch.setattr(weights_file, "resolve", lambda path: folder / "plan.yaml")
+        there = {True: folder / "plan.yaml", False: folder / "nowhere"}
+        patch.setattr(weights_file, "resolve", lambda path: there["missing" not in str(path)])
         compare.compare(str(folder / "plan.yaml"), folder, draws=50, **options)
 
 
@@ -95,12 +97,104 @@ def results(folder: Path) -> dict[str, Any]:
     return content
 
 
+def cells(folder: Path, table: str, label: str, source: str = "ours") -> list[str]:
+    lines = results(folder)["tables"][table]["lines"]
+    found = [line for line in lines if line["label"] == label and line["source"] == source]
+    assert len(found) == 1, (label, [line["label"] for line in lines])
+    return [cell["text"] for cell in found[0]["cells"]]
+
+
 def test_every_file_is_written_and_every_cell_filled(out: Path) -> None:
     names = {path.name for path in out.iterdir()}
     pictures = {f"fig{n}.{kind}" for n in (3, 5, 6) for kind in ("png", "pdf")}
-    assert {"results.json", "samples.csv", "tables.md", "tables.tex"} | pictures <= names
-    for table in results(out)["tables"].values():
-        for line in table["lines"]:
-            if line["source"] == "ours" and line["label"] != "Center-only":
-                assert all(cell["text"] != "-" for cell in line["cells"]), line
-    assert "nan" not in (out / "tables.md").read_text().lower().replace("nantes", "")
+    written = {"results.json", "samples.csv", "headings.csv", "tables.md", "tables.tex"}
+    assert written | pictures <= names
+    for name in ("table2", "table3"):
+        for line in results(out)["tables"][name]["lines"]:
+            assert all(cell["text"] != "-" for cell in line["cells"]), line
+    for label in ("CVR (2 seeds)", "CVML (1 seed)"):
+        assert "-" not in cells(out, "table4", label)
+    assert " nan" not in (out / "tables.md").read_text()
+
+
+def test_cells_hold_what_the_blobs_say(out: Path) -> None:
+    rows = [row for row in read(out / "samples.csv") if row["pass"] == "errors"]
+    ours = [r for r in rows if r["row"] == "cvml" and r["set"] == "same"]
+    modes = [float(r["mode_error"]) for r in ours]
+    # Rows go from 1.0 to 2.1 m; the fit of the peak is good to a few per cent of a cell.
+    assert modes == pytest.approx([1 + k / 10 for k in range(12)], abs=0.15)
+    errors = [float(r["argmax_error"]) for r in ours]
+    mean, median = cells(out, "table2", "CVML (1 seed)")[:2]
+    assert mean.startswith(f"{np.mean(errors):.2f} [") and median.startswith(
+        f"{np.median(errors):.2f}"
+    )
+    pooled = results(out)["rows"]["cvml on same_all"]
+    assert pooled["frames"] == 24
+    halves = [results(out)["rows"][f"cvml on {s}"]["error"]["mean"] for s in ("same", "same_semi")]
+    assert pooled["error"]["mean"] == pytest.approx(np.mean(halves))
+    assert cells(out, "table2", "Center-only")[:2] == ["5.00 [5.00, 5.00]"] * 2
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_traversals_are_averaged_with_their_deviation(out: Path) -> None:
+    means = [results(out)["rows"][f"cvml on day{k}"]["error"]["mean"] for k in (1, 2, 3)]
+    expected = f"{np.mean(means):.2f} ± {np.std(means):.2f}"
+    assert cells(out, "table4", "CVML (1 seed)")[0] == expected
+    printed = cells(out, "table4", "Center-only", "paper, Table 4 (flagged)")
+    assert printed == ["12.09 ± 0.02", "12.65 ± 0.01", "-", "-"]
+
+
+def test_seeds_are_told_and_missing_weights_named(out: Path) -> None:
+    assert cells(out, "table2", "CVR (2 seeds)")[0].count("±") == 1
+    assert cells(out, "table2", "untrained (not trained)") == ["not trained"] * 8
+    assert results(out)["missing_weights"] == ["untrained: missing.safetensors"]
+    with pytest.raises(PlanError, match="row 'untrained': weights missing.safetensors: no such"):
+        run(out, require_weights=True)
+
+
+def test_differences_are_paired(out: Path) -> None:
+    found = results(out)["differences"]
+    # CVR's blobs are CVML's: the same errors, which leaves nothing between them.
+    same = found["cvr - cvml on same, mean"]
+    assert same["value"] == pytest.approx(0) and same["verdict"] == "undecided"
+    far = found["center - cvml on same, mean"]
+    assert far["low"] > 2 and far["verdict"] == "worse" and len(far["each"]) == 1
+    assert found["cvr - cvml on day1, median"]["seeds"] == [2, 1]
+
+
+def test_wrong_headings_and_sixteen_ways(out: Path) -> None:
+    noise = results(out)["heading_noise"]["CVML, same"]
+    assert [point[0] for point in noise] == [0, 20]
+    turned = results(out)["headings"]["CVML, same"]
+    assert turned == {"classes": 8, "right": [1.0]}  # the bright column leaves the middle
+    rows = read(out / "headings.csv")
+    assert len(rows) == 6 and {row["error"] for row in rows} == {"0"}
+
+
+def test_what_ran_is_kept_and_counted(out: Path) -> None:
+    before = results(out)
+    stamps = {path.name: path.stat().st_mtime_ns for path in (out / "scores").iterdir()}
+    assert all(run["runs"] == 1 for run in before["runs"].values())
+    run(out)
+    after = results(out)
+    assert stamps == {p.name: p.stat().st_mtime_ns for p in (out / "scores").iterdir()}
+    assert (after["passes_now"], after["passes_kept"]) == (0, before["passes_now"])
+    assert after["rows"] == before["rows"]
+
+
+def test_what_changed_runs_again(tmp_path: Path) -> None:
+    few = {"sets": {"same": PLAN["sets"]["same"]}, "rows": {"cvml": PLAN["rows"]["cvml"]}}
+    few = {"title": "few", **few, "tables": {"details": {"sets": ["same"], "rows": ["cvml"]}}}
+    few["rows"] = {"cvml": {"runs": [{"sets": "same", "weights": "c.safetensors"}]}}
+    run(tmp_path, few)
+    assert results(tmp_path)["passes_now"] == 1
+    run(tmp_path, few, limit=5)
+    found = results(tmp_path)
+    assert found["passes_now"] == 1 and found["runs"]["cvml.same.0"]["runs"] == 2
+    assert found["sets"]["same"]["rows"] == "5 of 12, drawn"
+    assert len(read(tmp_path / "samples.csv")) == 5
+    assert not (tmp_path / "headings.csv").exists()

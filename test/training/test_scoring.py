@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cross_view_localizer.calibration import Calibration
 from cross_view_localizer.models.contract import View
 from training.datasets.pair import GroundPicture, Label
-from training.scoring import Frame, Frames, HeadingNoise, Scored, grid_of, measured, score, spread
+from training.scoring import Frame, Frames, HeadingNoise, Scored, drawn, grid_of, measured, score
 
 
 def scored(reader: BlobReader, heading_up: bool = True, **options: object) -> list[Scored]:
@@ -138,10 +138,15 @@ def test_heading_noise_is_uniform_and_scales_with_its_range() -> None:
     assert one.told == pytest.approx(twenty[0])
 
 
-def test_limits_are_spread_over_the_set() -> None:
-    assert spread(10, 4).tolist() == [0, 2, 5, 7]
-    assert spread(3, None).tolist() == spread(3, 9).tolist() == [0, 1, 2]
-    assert [one.name for one in scored(BlobReader([(0, 0)] * 10), limit=2)] == ["row 0", "row 5"]
+def test_a_limit_draws_from_the_whole_set_and_always_the_same() -> None:
+    rows = drawn(8000, 2000)
+    assert len(set(rows.tolist())) == 2000 and (np.diff(rows) > 0).all() and rows.max() < 8000
+    # Four tiles of each panorama follow each other: all of them are met.
+    assert np.bincount(rows % 4).min() > 400
+    assert (rows == drawn(8000, 2000)).all()
+    assert drawn(3, None).tolist() == drawn(3, 9).tolist() == [0, 1, 2]
+    names = [f"row {i}" for i in drawn(10, 2)]
+    assert [one.name for one in scored(BlobReader([(0, 0)] * 10), limit=2)] == names
 
 
 def test_rows_come_one_after_the_other() -> None:

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import MaxNLocator
 
 from training import metrics
 from training.report import published
@@ -47,16 +48,16 @@ def figure_3(results: Results, entry: Mapping[str, Any], out: Path) -> None:
             style: dict[str, Any] = {"color": colour, "linestyle": AREAS[area], "linewidth": 1.4}
             label = f"{results.plan.rows[row].label}, {area}-area"
             share, _ = np.histogram(errors, bins)
-            middles = (bins[:-1] + bins[1:]) / 2
-            row_axes[0].plot(middles, 100 * share / len(errors), label=label, **style)
-            ranked = np.sort(errors)
-            steps = 100 * np.arange(1, len(ranked) + 1) / len(ranked)
-            row_axes[1].plot(ranked, steps, label=label, **style)
+            row_axes[0].stairs(100 * share / len(errors), bins, label=label, **style)
+            fine = np.linspace(0, reach, 400)
+            below = np.searchsorted(np.sort(errors), fine) / len(errors)
+            row_axes[1].plot(fine, 100 * below, label=label, **style)
         title = "positives" if kind == "positive" else "positives and semi-positives"
         _axes(row_axes[0], f"Errors, {title}", "error (m)", "share of samples (%)")
         _axes(row_axes[1], f"Cumulative, {title}", "error (m)", "samples below (%)")
         for one in row_axes:
             one.set_xlim(0, reach)
+            one.set_ylim(bottom=0)
         row_axes[1].legend(fontsize=8, loc="lower right")
     _save(picture, out, "fig3", _where(results, sets.values()))
 
@@ -82,7 +83,7 @@ def figure_5(results: Results, entry: Mapping[str, Any], out: Path) -> None:
                     )  # fmt: skip
         _axes(one, CORNERS.get(key, key), "most probable x % kept", "error (m)")
         one.set_xlim(100, 5)
-        one.set_ylim(bottom=0)
+        one.set_ylim(0, 1.25 * one.get_ylim()[1])
         one.legend(fontsize=8, loc="upper right")
     _save(picture, out, "fig5", _where(results, sets.values()))
 
@@ -108,7 +109,7 @@ def figure_6(
     robustness: Mapping[str, Sequence[tuple[float, float, float]]],
     turned: Mapping[str, tuple[int, Sequence[Columns]]],
     out: Path,
-    paper: Mapping[str, float] = published.SIXTEEN_WAY,
+    paper: str = "vigor",
 ) -> None:
     """Errors under wrong headings (left) and headings told by the highest activation (right).
 
@@ -116,7 +117,7 @@ def figure_6(
         robustness: curve's name → (± degrees, mean, median error in metres).
         turned: curve's name → classes and seeds' `Turned` columns.
         out: folder.
-        paper: shares that the paper prints, for the legend.
+        paper: dataset whose shares, as printed, are quoted below.
     """
     picture, axes = _grid(1, 2)
     left, right = axes[0]
@@ -126,7 +127,8 @@ def figure_6(
         left.plot(degrees, mean, "o-", color=colour, label=f"{name}: mean")
         left.plot(degrees, median, "s--", color=colour, label=f"{name}: median")
     _axes(left, "Wrong headings, uniform in ±x°", "x (degrees)", "error (m)")
-    left.set_ylim(bottom=0)
+    left.set_ylim(0, 1.3 * left.get_ylim()[1])
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     width = 0.8 / max(len(turned), 1)
     for number, (name, (classes, seeds)) in enumerate(turned.items()):
         step = 360 / classes
@@ -145,11 +147,14 @@ def figure_6(
     right.axhline(100 / classes, color=PAPER, linestyle=":", label=f"chance, {1 / classes:.1%}")
     _axes(right, f"{classes} headings, by the highest activation", "error (degrees)", "samples (%)")
     right.set_xticks(range(-180, 181, 45))
+    right.set_xlim(-180 - 180 / classes, 180)
+    right.set_ylim(0, 1.2 * right.get_ylim()[1])
     for one in (left, right):
         if one.get_legend_handles_labels()[0]:
             one.legend(fontsize=8)
-    said = ", ".join(f"{area}-area {share:.0%}" for area, share in paper.items())
-    _save(picture, out, "fig6", f"paper, right (another protocol): {said}" if said else "")
+    printed = published.SIXTEEN_WAY[paper]
+    said = ", ".join(f"{where} {share:.1%}" for where, share in printed.items())
+    _save(picture, out, "fig6", f"paper's share of right headings, on {paper}: {said}")
 
 
 def _pooled(results: Results, row: str, name: str, column: str) -> Any:
@@ -180,6 +185,6 @@ def _where(results: Results, sets: Any) -> str:
 
 
 def _save(picture: Picture, out: Path, name: str, where: str) -> None:
-    picture.text(0.005, -0.005, where, fontsize=7, color=PAPER, va="top")
+    picture.supxlabel(where, fontsize=7, color=PAPER, x=0.01, ha="left")
     for ending in ("png", "pdf"):
-        picture.savefig(out / f"{name}.{ending}", dpi=130, bbox_inches="tight")
+        picture.savefig(out / f"{name}.{ending}", dpi=130)

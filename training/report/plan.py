@@ -10,8 +10,17 @@ from typing import Any
 import yaml
 
 CONTROLS = ("", "center", "uniform")
-TABLES = ("table1", "table2", "table2_corrected", "table3", "table4")
+TABLES = ("table1", "table2", "table2_corrected", "table3", "table4", "details")
 FIGURES = ("fig3", "fig5", "fig6")
+CORNERS = ("same/positive", "same/all", "cross/positive", "cross/all")
+NEEDED = {
+    "table1": ("set", "variants"),
+    "table4": ("sets", "rows"),
+    "details": ("sets", "rows"),
+    "fig6": (),
+}  # all others: columns and rows
+ALLOWED = ("default", "estimate", "flat", "robustness", "orientation")
+PASSES = ("rows", "sets", "degrees", "limit", "classes", "start", "paper")
 
 
 class PlanError(ValueError):
@@ -25,7 +34,7 @@ class TestSet:
     Attributes:
         reader, options: what `registry.build` takes.
         fit: how samples are cut, see `PairDataset`.
-        limit: at most so many rows, evenly spread; the protocol's tags say so then.
+        limit: at most so many rows, drawn; the protocol's tags say so then.
         tags: added to the reader's, or in their place.
         union: names of sets that this one is the rows of, instead of a reader.
     """
@@ -177,11 +186,27 @@ def _checked(plan: Plan) -> None:
                 if plan.sets[used].union:
                     raise PlanError(f"row '{name}': '{used}' is a union: name its members")
     for part, entry in {**plan.tables, **plan.figures}.items():
-        for key, value in _table(entry, part).items():
-            for used in _named(key, value, "set"):
-                _there(used, plan.sets, part)
-            for used in _named(key, value, "row"):
-                _there(used, plan.rows, part)
+        _part(plan, part, entry, NEEDED.get(part, ("columns", "rows")), ALLOWED)
+    for part in ("robustness", "orientation"):
+        if part in plan.figures.get("fig6", {}):
+            _part(plan, f"fig6, {part}", plan.figures["fig6"][part], ("rows", "sets"), PASSES)
+
+
+def _part(
+    plan: Plan, where: str, entry: Any, needed: tuple[str, ...], allowed: tuple[str, ...]
+) -> None:
+    """Check what fills one table or figure."""
+    _known(entry, where, {*needed, *allowed})
+    lacking = [key for key in needed if not entry.get(key)]
+    if lacking:
+        raise PlanError(f"{where}: no '{lacking[0]}': expected {' and '.join(needed)}")
+    for corner in entry.get("columns", ()):
+        _there(corner, dict.fromkeys(CORNERS), f"{where}, columns")
+    for key, value in entry.items():
+        for used in _named(key, value, "set"):
+            _there(used, plan.sets, where)
+        for used in _named(key, value, "row"):
+            _there(used, plan.rows, where)
 
 
 def _named(key: str, value: Any, kind: str) -> list[str]:

@@ -96,8 +96,10 @@ RETRIEVAL_NOTE = (
     "image retrieval among 200+ patches within 50 m, patches centred on the very test places "
     "included; the paper's number only, the method is not part of this package"
 )
-SIXTEEN_WAY = {"same": 0.50, "cross": 0.37}
-SIXTEEN_WAY_ROBOTCAR = (0.723, 0.707, 0.706)
+SIXTEEN_WAY = {  # share of samples whose heading class of 16 is right
+    "vigor": {"same-area": 0.50, "cross-area": 0.37},
+    "robotcar": {"traversal 1": 0.723, "traversal 2": 0.707, "traversal 3": 0.706},
+}
 ROBOTCAR_BY_TRAVERSAL = {  # mean, median of traversals 1, 2, 3, from the dense-flow paper
     "CVR": ((1.88, 1.47), (2.64, 1.99), (2.35, 1.71)),
     "DenseFlow": ((1.17, 0.72), (1.76, 0.97), (1.79, 0.92)),

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from training.report import samples
 from training.report.orientation import Turns, classify, peak_kind
 from training.report.plan import Plan, PlanError, Run
 from training.report.published import UNIFORM
-from training.scoring import Frames, HeadingNoise, Scored, score, spread
+from training.scoring import Frames, HeadingNoise, Scored, drawn, score
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Bench:
             found = dict(reader.tags)
             rows = min([len(reader), *[n for n in (one.limit, limit) if n is not None]])
             if rows < len(reader):
-                found["rows"] = f"{rows} of {len(reader)}, evenly spread"
+                found["rows"] = f"{rows} of {len(reader)}, drawn"
         return found | {key: str(value) for key, value in one.tags.items()}
 
     def _settings(self, job: Job, model: LoadedModel | None) -> dict[str, Any]:
@@ -174,7 +175,7 @@ class Bench:
         self, job: Job, reader: Reader, model: LoadedModel | None
     ) -> tuple[Iterable[Any], int]:
         if model is None:
-            rows = spread(len(reader), self.plan.sets[job.set].limit)
+            rows = drawn(len(reader), self.plan.sets[job.set].limit)
             even = self.plan.rows[job.row].control == "uniform"
             return (control(reader, int(i), even) for i in rows), len(rows)
         frames = self._frames(job, reader, model)
@@ -234,6 +235,7 @@ def control(reader: Reader, index: int, even: bool) -> Scored:
     )
 
 
+@cache
 def commit() -> str:
     """Return the commit of the code, with a plus sign where files differ from it."""
     try:

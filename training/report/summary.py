@@ -129,6 +129,8 @@ def difference(
 ) -> dict[str, Any]:
     """Return statistic(ours) − statistic(others) on the same frames with its 95 % interval.
 
+    Seeds are averaged; where both have as many, "each" holds the differences of first and first ….
+
     The verdict is "better" or "worse" (ours, of an error) only where the interval excludes zero,
     else "undecided".
 
@@ -142,6 +144,10 @@ def difference(
         return float(statistic(v[:, :split]).mean() - statistic(v[:, split:]).mean())
 
     result: dict[str, Any] = {"value": apart(values), "seeds": [split, len(others)]}
+    if split == len(others):
+        result["each"] = [
+            float(v) for v in statistic(values[:, :split]) - statistic(values[:, split:])
+        ]
     verdict = "undecided"
     if len(np.unique(groups)) > 1:
         low, high = metrics.bootstrap(values, groups, apart, draws)

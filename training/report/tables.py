@@ -78,6 +78,7 @@ class Table:
         best: for each column whether the lowest or the highest value wins, "" for none.
         lines: its rows.
         notes: printed below.
+        where: whether a last column tells source and protocol.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Table:
     best: Sequence[Best]
     lines: Sequence[Line]
     notes: Sequence[str] = ()
+    where: bool = True
 
 
 def bold(table: Table) -> set[tuple[int, int]]:
@@ -125,16 +127,20 @@ def protocol_of(line: Line) -> str:
 def markdown(table: Table) -> str:
     """Return a table for README or a terminal."""
     marked = bold(table)
-    heads = ["", *table.columns, "source; protocol"]
+    heads = ["", *table.columns, *(["source; protocol"] if table.where else [])]
     lines = [f"### {table.title}", "", _piped(heads), "|---" * len(heads) + "|"]
     for number, line in enumerate(table.lines):
         cells = [
             f"**{cell.text}**" if (number, column) in marked else cell.text
             for column, cell in enumerate(line.cells)
         ]
-        where = "; ".join(part for part in (line.source, protocol_of(line)) if part)
-        lines.append(_piped([line.label, *cells, where]))
+        lines.append(_piped([line.label, *cells, *_where(table, line)]))
     return "\n".join([*lines, "", *(f"* {note}" for note in table.notes)]).rstrip() + "\n"
+
+
+def _where(table: Table, line: Line) -> list[str]:
+    parts = (line.source, protocol_of(line))
+    return ["; ".join(part for part in parts if part)] if table.where else []
 
 
 def _piped(cells: Sequence[str]) -> str:
@@ -151,15 +157,17 @@ def latex(table: Table) -> str:
             else escaped(cell.text)
             for column, cell in enumerate(line.cells)
         ]  # fmt: skip
-        where = "; ".join(part for part in (line.source, protocol_of(line)) if part)
-        rows.append(" & ".join([escaped(line.label), *cells, escaped(where)]) + r" \\")
-    heads = " & ".join(["", *(escaped(c) for c in table.columns), "source; protocol"])
+        where = [escaped(text) for text in _where(table, line)]
+        rows.append(" & ".join([escaped(line.label), *cells, *where]) + r" \\")
+    last = ["source; protocol"] if table.where else []
+    heads = " & ".join(["", *(escaped(c) for c in table.columns), *last])
+    columns = "l" + "r" * len(table.columns) + ("p{6cm}" if table.where else "")
     notes = [rf"\par\smallskip {{\footnotesize {escaped(note)}}}" for note in table.notes]
     return "\n".join(
         [
             r"\begin{table}",
             rf"\caption{{{escaped(table.title)}}}\label{{tab:{table.name.replace('_', '-')}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}p{{6cm}}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
             r"\hline",
             heads + r" \\",
             r"\hline",

@@ -1,0 +1,167 @@
+"""What ran, put together: results.json, samples.csv, tables and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.report import figures, paper_tables, samples, summary, tables
+from training.report.paper_tables import Results
+from training.report.plan import Plan
+from training.report.runs import Bench, Job
+
+BUILDERS = {
+    "table1": paper_tables.table_1,
+    "table2": paper_tables.table_2,
+    "table2_corrected": paper_tables.table_2_corrected,
+    "table3": paper_tables.table_3,
+    "table4": paper_tables.table_4,
+}
+
+
+def gathered(bench: Bench, jobs: Sequence[Job], draws: int) -> Results:
+    """Read what ran back, unions put together."""
+    columns: dict[tuple[str, str], list[samples.Columns]] = {}
+    for job in jobs:
+        if job.kind == "errors":
+            columns.setdefault((job.row, job.set), []).append(bench.done(job))
+    for name, entry in bench.plan.sets.items():
+        for row in bench.plan.rows if entry.union else ():
+            parts = [columns.get((row, member), []) for member in entry.union]
+            if all(parts):
+                columns[row, name] = [samples.joined(seeds) for seeds in zip(*parts, strict=False)]
+    sets = {s for _, s in columns}
+    tags = {name: bench.tags(name) for name in bench.plan.sets if name in sets}
+    return Results(bench.plan, columns, tags, draws)
+
+
+def write(
+    out: Path, bench: Bench, jobs: Sequence[Job], results: Results, header: dict[str, Any]
+) -> None:
+    """Write everything that a comparison gives."""
+    made = tables_of(results)
+    robust, turned = figure_6_of(bench, jobs)
+    content = header | {
+        "runs": {job.stem: bench.about(job) for job in jobs},
+        "sets": results.tags,
+        "rows": {
+            f"{row} on {name}": summary.summary(seeds, results.draws)
+            for (row, name), seeds in results.columns.items()
+        },
+        "differences": differences(results),
+        "heading_noise": robust,
+        "headings": {
+            name: {"classes": n, "right": [float(one["right"].mean()) for one in seeds]}
+            for name, (n, seeds) in turned.items()
+        },
+        "tables": {table.name: asdict(table) for table in made},
+    }
+    _replace(out / "results.json", json.dumps(content, indent=2, default=str) + "\n")
+    turns = [job for job in jobs if job.kind == "turns"]
+    _merge(out / "samples.csv", bench, [job for job in jobs if job not in turns])
+    _merge(out / "headings.csv", bench, turns)
+    head = f"# {results.plan.title}\n\n{results.plan.note}\n\n"
+    _replace(out / "tables.md", head + "\n".join(tables.markdown(table) for table in made))
+    _replace(out / "tables.tex", "\n".join(tables.latex(table) for table in made))
+    entries = results.plan.figures
+    if "fig3" in entries:
+        figures.figure_3(results, entries["fig3"], out)
+    if "fig5" in entries:
+        figures.figure_5(results, entries["fig5"], out)
+    if "fig6" in entries:
+        paper = entries["fig6"].get("orientation", {}).get("paper", "vigor")
+        figures.figure_6(robust, turned, out, paper)
+
+
+def _merge(path: Path, bench: Bench, jobs: Sequence[Job]) -> None:
+    """Write the samples of some passes into one file."""
+    if jobs:
+        parts = (
+            (
+                {"row": j.row, "set": j.set, "seed": j.seed, "pass": f"{j.kind}{_degrees(j)}"},
+                bench.folder / f"{j.stem}.csv",
+            )
+            for j in jobs
+        )
+        samples.merge(path, parts)
+
+
+def _degrees(job: Job) -> str:
+    return f" {job.degrees:g}" if job.kind == "noise" else ""
+
+
+def tables_of(results: Results) -> list[tables.Table]:
+    """Return the tables that the plan fills."""
+    made: list[tables.Table] = []
+    for name, entry in results.plan.tables.items():
+        if name == "details":
+            made += paper_tables.details(results, dict(entry))
+        else:
+            made.append(BUILDERS[name](results, dict(entry)))
+    return made
+
+
+def figure_6_of(bench: Bench, jobs: Sequence[Job]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what Figure 6 is drawn from: errors by heading noise, and the chosen headings."""
+    noise: dict[str, dict[float, list[samples.Columns]]] = {}
+    turned: dict[str, tuple[int, list[samples.Columns]]] = {}
+    for job in jobs:
+        name = f"{bench.plan.rows[job.row].label}, {job.set}"
+        if job.kind == "noise":
+            noise.setdefault(name, {}).setdefault(job.degrees, []).append(bench.done(job))
+        if job.kind == "turns":
+            turned.setdefault(name, (job.classes, []))[1].append(bench.done(job))
+    curves = {
+        name: [
+            (
+                degrees,
+                float(np.mean([one["argmax_error"].mean() for one in seeds])),
+                float(np.mean([np.median(one["argmax_error"]) for one in seeds])),
+            )
+            for degrees, seeds in sorted(points.items())
+        ]
+        for name, points in noise.items()
+    }
+    return curves, turned
+
+
+def differences(results: Results) -> dict[str, Any]:
+    """Return pairs of rows of one table on the same frames: mean and median, with intervals."""
+    found: dict[str, Any] = {}
+    for first, second, name in _pairs(results.plan):
+        ours, others = results.columns.get((first, name)), results.columns.get((second, name))
+        if not ours or not others:
+            continue
+        for kind, statistic in paper_tables.STATISTICS.items():
+            found[f"{first} - {second} on {name}, {kind}"] = summary.difference(
+                ours, others, statistic, draws=results.draws
+            )
+    return found
+
+
+def _pairs(one: Plan) -> dict[tuple[str, str, str], None]:
+    """Return (row, row, set) of the tables: variants against the default, other rows all."""
+    found: dict[tuple[str, str, str], None] = {}
+    for entry in one.tables.values():
+        variants = entry.get("variants", {})
+        default = variants.get(entry.get("default", "8,S+M"))
+        for row in variants.values() if default else ():
+            if row != default:
+                found[row, default, entry["set"]] = None
+        for name in (*entry.get("columns", {}).values(), *entry.get("sets", ())):
+            for first, second in combinations(entry.get("rows", ()), 2):
+                if (second, first, name) not in found:
+                    found[first, second, name] = None
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
