@@ -111,7 +111,7 @@ def emptied(path: Path) -> None:
     path.write_bytes(b"")
 
 
-HARM = {
+HARM: dict[str, Callable[[Path], object]] = {
     "no such file": Path.unlink,
     "truncated": cut,
     "0 bytes": emptied,
@@ -289,7 +289,7 @@ def test_center_only_and_its_anchors() -> None:
     expected = np.hypot(*table.offset.T)
     assert found["mean_m"] == pytest.approx(expected.mean())
     assert found["heading_mean_deg"] == pytest.approx(math.degrees(0.02))
-    tags = {"dataset": "kitti", "split": "test2"}
+    tags = {"dataset": "kitti", "split": "test2", "shift": "20 m", "rotation": "10 deg"}
     right = {"mean_m": 15.33, "median_m": 15.9, "heading_mean_deg": 5.0}
     for errors, rows, kind in (
         (right, 7542, "note"),
@@ -300,7 +300,9 @@ def test_center_only_and_its_anchors() -> None:
         finding = against_anchor(tags, rows, errors)
         assert finding is not None and finding.kind == kind
     assert against_anchor({"dataset": "own"}, 5000, right) is None
-    flagged = against_anchor({"dataset": "robotcar", "split": "test1"}, 1673, right)
+    assert against_anchor({**tags, "shift": "10 m"}, 5000, right) is None
+    tags = {"dataset": "robotcar", "split": "test1", "reference_point": "ins"}
+    flagged = against_anchor(tags, 1673, right)
     assert flagged is not None and "12.09/12.65" in flagged.text
 
 

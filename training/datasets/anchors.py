@@ -24,15 +24,17 @@ class Anchor:
 
 _VIGOR = {"dataset": "vigor", "labels": "original", "resolution": "published"}
 _VIGOR |= {"split": "test", "tiles": "positive"}
-_ROBOTCAR = "; the paper prints 12.09/12.65, 0.848 of it, unexplained: don't compare metres"
+_KITTI = {"dataset": "kitti", "shift": "20 m", "rotation": "10 deg"}
+_ROBOTCAR = {"dataset": "robotcar", "reference_point": "ins"}
+_FLAG = "; the paper prints 12.09/12.65, 0.848 of it, unexplained: don't compare metres"
 ANCHORS = (
     Anchor({**_VIGOR, "area": "same"}, 14.15, 14.82),
     Anchor({**_VIGOR, "area": "cross"}, 14.07, 14.07),
-    Anchor({"dataset": "kitti", "split": "test1"}, 15.33, heading=5.0),
-    Anchor({"dataset": "kitti", "split": "test2"}, 15.33, heading=5.0),
-    Anchor({"dataset": "robotcar", "split": "test1"}, 14.21, 14.96, remark=_ROBOTCAR),
-    Anchor({"dataset": "robotcar", "split": "test2"}, 14.28, 14.93, remark=_ROBOTCAR),
-    Anchor({"dataset": "robotcar", "split": "test3"}, 14.25, 14.85, remark=_ROBOTCAR),
+    Anchor({**_KITTI, "split": "test1"}, 15.33, heading=5.0),
+    Anchor({**_KITTI, "split": "test2"}, 15.33, heading=5.0),
+    Anchor({**_ROBOTCAR, "split": "test1"}, 14.21, 14.96, remark=_FLAG),
+    Anchor({**_ROBOTCAR, "split": "test2"}, 14.28, 14.93, remark=_FLAG),
+    Anchor({**_ROBOTCAR, "split": "test3"}, 14.25, 14.85, remark=_FLAG),
 )
 
 

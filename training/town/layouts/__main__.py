@@ -20,6 +20,17 @@ DATASETS = {
     name: f"training.town.layouts.{name.replace('-', '_')}"
     for name in ("vigor", "cvact", "robotcar", "kitti", "kitti-cvl", "ford", "own")
 }
+CHECK = "training.check --reader {} --root DIR"
+# What a dataset in small needs besides its root, or first.
+NEXT: dict[str, tuple[str, ...]] = {
+    "vigor": (CHECK.format("vigor") + " --validation random",),
+    "robotcar": (
+        "training.maps.stitched DIR/satellite_map_new.png DIR/satellite_map.tif",
+        CHECK.format("robotcar"),
+    ),
+    "ford": (CHECK.format("ford") + " --log [4,5] --rows all",),
+    "own": ("training.check --reader own --csv DIR/frames.csv --raster DIR/aerial.tif",),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"wrote {count} frames to {given.out}; now try")
-    print(f"  python -m training.check --reader {given.dataset} {_root(given.dataset, given.out)}")
+    for line in NEXT.get(given.dataset, (CHECK.format(given.dataset),)):
+        print(f"  python -m {line.replace('DIR', str(given.out))}")
     return 0
 
 
@@ -65,12 +77,6 @@ def write(dataset: str, out: Path, options: dict[str, Any]) -> int:
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)  # half a dataset would be taken for a whole one
         raise
-
-
-def _root(dataset: str, out: Path) -> str:
-    return (
-        f"--csv {out}/frames.csv --raster {out}/aerial.tif" if dataset == "own" else f"--root {out}"
-    )
 
 
 if __name__ == "__main__":
