@@ -11,7 +11,7 @@ from reader_proof import assert_content, assert_mutants_fail, assert_truth, trut
 from towns import town
 
 from cross_view_localizer.geo import MapFrame
-from training.datasets import vigor
+from training.datasets import vigor, vigor_tiles
 from training.datasets.pair import DatasetError, read_rgb
 from training.datasets.vigor import VigorReader
 from training.datasets.vigor_lists import random_validation
@@ -91,27 +91,39 @@ def test_semi_positive_tiles_find_the_same_camera(tiny: tuple[Path, list[Truth]]
     assert all("Seattle" in problem.where for problem in outside)
 
 
-def test_each_flipped_sign_is_noticed(tiny: tuple[Path, list[Truth]]) -> None:
+def test_each_flipped_sign_of_the_tiles_is_noticed(
+    tiny: tuple[Path, list[Truth]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, truths = tiny
 
     def prove(module: ModuleType) -> None:
-        assert_truth(module.VigorReader(root, split="test", cities=CITIES), truths)
+        monkeypatch.setattr(vigor, "placed", module.placed)
+        assert_truth(VigorReader(root, split="test", cities=CITIES), truths)
 
     changes = [
         ("(middle - d1, middle + d0)", "(middle + d1, middle + d0)"),
         ("(middle - d1, middle + d0)", "(middle - d1, middle - d0)"),
         ("(middle - d1, middle + d0)", "(middle - d0, middle + d1)"),
         ("(middle - d1, middle + d0)", "(SIZE / 2 - d1, middle + d0)"),
+        ("(middle - d1, middle + d0)", "(middle - d1, SIZE / 2 + d0)"),
         ("np.arctan2(to_north[..., 1], to_north[..., 0])", "-np.arctan2(*to_north.T[::-1]).T"),
-        ("latitude, longitude = np.moveaxis(rows.centers, -1, 0)",
-         "longitude, latitude = np.moveaxis(rows.centers, -1, 0)"),
-        ("frame.to_map(latitude + 1e-3, longitude) - xy",
-         "frame.to_map(latitude - 1e-3, longitude) - xy"),
-        ("            yaw=north,", "            yaw=-north,"),
-        ("            yaw=north,", "            yaw=0.0,"),
+        ("latitude, longitude = np.moveaxis", "longitude, latitude = np.moveaxis"),
+        ("frame.to_map(latitude + 1e-3", "frame.to_map(latitude - 1e-3"),
         ("ZOOM_20 * np.cos", "ZOOM_20 * np.sin"),
         ("/ 2**20", "/ 2**19"),
-    ]  # fmt: skip
+    ]
+    assert_mutants_fail(vigor_tiles, changes, prove)
+
+
+def test_each_mistaken_direction_of_the_panorama_is_noticed(
+    tiny: tuple[Path, list[Truth]],
+) -> None:
+    root, truths = tiny
+
+    def prove(module: ModuleType) -> None:
+        assert_truth(module.VigorReader(root, split="test", cities=CITIES), truths)
+
+    changes = [("yaw=grid.up,", "yaw=-grid.up,"), ("yaw=grid.up,", "yaw=0.0,")]
     assert_mutants_fail(vigor, changes, prove)
 
 

@@ -2,20 +2,11 @@
 
 Layout: ``<City>/panorama``, ``<City>/satellite`` and ``splits/<City>/*.txt`` (the original labels)
 or ``splits__corrected/<City>/*__corrected.txt`` (those of SliceMatch, CVPR 2023).
-
-A label d0, d1 says: camera at row H/2 + d0, column W/2 − d1 of the 640 × 640 tile. H/2 and W/2 mean
-the tile's middle, the place in its name, which is (319.5, 319.5) where pixel centres are integers:
-so the camera is −d1 pixels east and −d0 pixels north of the tile's centre, whole numbers or not. A
-pixel is that of Web Mercator at zoom 20 on the tile's latitude; taking it for square, as everyone
-does, is true to 0.2 %.
-The original labels were computed with 0.114 m/px everywhere and point beside the camera, the
-further from the tile's centre the more; they are read as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -27,7 +18,6 @@ from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import cropped
 from training.datasets.location_split import validation_by_location
-from training.datasets.mercator import EQUATOR_GSD
 from training.datasets.pair import (
     RGB,
     DatasetError,
@@ -38,42 +28,23 @@ from training.datasets.pair import (
     read_rgb,
 )
 from training.datasets.vigor_lists import (
-    Rows,
     city_center,
     random_validation,
     read_rows,
 )
+from training.datasets.vigor_tiles import SIZE, City, Resolution, placed
 
 Area = Literal["same", "cross"]
 Part = Literal["train", "validation", "test"]
 Labels = Literal["corrected", "original"]
 Tiles = Literal["positive", "semi", "all"]
-Resolution = Literal["city", "published"]
 Validation = Literal["location", "random"]
 
 TRAIN_CITIES = ("NewYork", "Seattle")
 TEST_CITIES = ("SanFrancisco", "Chicago")
 TILES: dict[str, tuple[int, ...]] = {"positive": (0,), "semi": (1, 2, 3), "all": (0, 1, 2, 3)}
-SIZE = 640
-PUBLISHED_GSD = 0.114
-ZOOM_20 = EQUATOR_GSD / 2**20  # m/px at the equator
 CAMERA_HEIGHT = 2.5  # m above the road: stated nowhere, usual for such cars
 DRAWN = -1
-
-
-@dataclass(frozen=True)
-class _City:
-    """A city's rows placed in its frame: centres (N, 4, 2), up (N, 4) and gsd (N, 4) of the tiles;
-    usable (N, 4): the camera lies within the tile.
-    """
-
-    name: str
-    datum: Datum
-    rows: Rows
-    xy: NDArray[np.float64]
-    up: NDArray[np.float64]
-    gsd: NDArray[np.float64]
-    usable: NDArray[np.bool_]
 
 
 class VigorReader(Reader):
@@ -149,7 +120,7 @@ class VigorReader(Reader):
                 f" (cells {cell:g} m, rim {rim:g} m holds back {self.held_back})"
             )
 
-    def _read(self, name: str, area: Area, labels: Labels, resolution: Resolution) -> _City:
+    def _read(self, name: str, area: Area, labels: Labels, resolution: Resolution) -> City:
         folder, suffix = ("splits__corrected", "__corrected") if labels == "corrected" else (
             "splits", "",
         )  # fmt: skip
@@ -162,7 +133,7 @@ class VigorReader(Reader):
             listed = self.root / "splits" / name / "satellite_list.txt"
         frame = MapFrame(Datum(*city_center(listed)))
         try:
-            return _placed(name, frame, rows, resolution)
+            return placed(name, frame, rows, resolution)
         except ValueError as error:  # a tile or panorama far from its city
             raise DatasetError(f"{rows.file}: {error}") from None
 
@@ -202,7 +173,7 @@ class VigorReader(Reader):
         self._picks = picks
         return np.concatenate(index)
 
-    def _report_outside(self, city: _City, row: int, tile: int) -> None:
+    def _report_outside(self, city: City, row: int, tile: int) -> None:
         d0, d1 = city.rows.deltas[row, tile].tolist()
         where = f"{city.rows.file}:{city.rows.lines[row]}"
         message = f"tile {tile + 1}: camera at {d0:g} {d1:g}: expected within ±{SIZE // 2} px"
@@ -220,23 +191,17 @@ class VigorReader(Reader):
             tile = usable[0 if rng is None else int(rng.integers(len(usable)))]
         return self._label(city, row, tile)
 
-    def _label(self, city: _City, row: int, tile: int) -> Label:
-        rows = city.rows
-        x, y = city.xy[row, tile].tolist()
-        north = float(city.up[row, tile])
-        grid = Grid(SIZE, SIZE, float(city.gsd[row, tile]), (x, y), north)
-        d0, d1 = rows.deltas[row, tile].tolist()
-        middle = (SIZE - 1) / 2
-        east, up = grid.pixel_to_map((middle - d1, middle + d0)).tolist()
-        folder = self.root / city.name
+    def _label(self, city: City, row: int, tile: int) -> Label:
+        rows, folder = city.rows, self.root / city.name
+        grid, position = city.camera(row, tile)
         return Label(
             name=f"{rows.file.relative_to(self.root)}:{rows.lines[row]}/{tile + 1}",
             ground_file=folder / "panorama" / rows.panoramas[row],
             aerial_file=folder / "satellite" / rows.tiles[row][tile],
             grid=grid,
-            position=(east, up),
-            yaw=north,
-            heading=north,
+            position=position,
+            yaw=grid.up,
+            heading=grid.up,
             group=city.name,
             datum=city.datum,
         )
@@ -280,16 +245,3 @@ def _cities(area: Area, split: Part, wanted: Sequence[str] | None) -> list[str]:
             f"cities {', '.join(sorted(unknown))}: expected some of {', '.join(cities)}"
         )
     return [city for city in cities if not wanted or city in wanted]
-
-
-def _placed(name: str, frame: MapFrame, rows: Rows, resolution: Resolution) -> _City:
-    """Place a city's tiles in its frame, whose north differs from theirs by the convergence."""
-    latitude, longitude = np.moveaxis(rows.centers, -1, 0)
-    xy = frame.to_map(latitude, longitude)
-    to_north = frame.to_map(latitude + 1e-3, longitude) - xy
-    up = np.arctan2(to_north[..., 1], to_north[..., 0])
-    gsd = ZOOM_20 * np.cos(np.radians(latitude))
-    if resolution == "published":
-        gsd = np.full_like(gsd, PUBLISHED_GSD)
-    usable = np.all(np.abs(rows.deltas) < SIZE / 2, axis=-1)
-    return _City(name, frame.datum, rows, xy, up, gsd, np.asarray(usable))
