@@ -25,10 +25,11 @@ from reader_proof import (
 )
 
 from cross_view_localizer.geo import wrap_angle
+from cross_view_localizer.grid import Grid
 from training.datasets import kitti
 from training.datasets.kitti import CROP, GSD, KittiReader
 from training.datasets.kitti_files import validation_drives
-from training.datasets.pair import DatasetError
+from training.datasets.pair import DatasetError, Label
 from training.town.layouts import kitti as town_kitti
 from training.town.layouts.kitti import DAYS, kitti_town
 from training.town.layouts.kitti import write as write_kitti
@@ -331,3 +332,53 @@ def test_missing_and_odd_pictures_are_named(copied: Path) -> None:
     cv2.imwrite(str(label.aerial_file), np.zeros((30, 40, 3), np.uint8))
     with pytest.raises(DatasetError, match="40 x 30 px: expected a square"):
         reader.aerial(label, label.grid)
+
+
+REAL = Path(__file__).parents[3] / "shared" / "real_samples" / "kitti_drive_0002"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real_samples is not here")
+def test_a_real_tile_turned_by_its_yaw_has_the_track_running_to_the_right(tmp_path: Path) -> None:
+    """Frame 38 of a real drive: the sample's own track, in pixels of the tile, goes to the crop's
+    right through the OXTS point, which lies 1.08 m behind the camera and 0.26 m to its left.
+    """
+    drive = tmp_path / "raw_data" / "2011_09_26" / "2011_09_26_drive_0002_sync"
+    name = "2011_09_26/2011_09_26_drive_0002_sync/0000000038.png"
+    for folder in (drive / "image_02" / "data", drive / "oxts" / "data"):
+        folder.mkdir(parents=True)
+    picture = REAL / "2011_09_26_drive_0002_sync_0000000038.png"
+    shutil.copy(picture, drive / "image_02" / "data" / "0000000038.png")
+    tile = tmp_path / "satmap" / name
+    tile.parent.mkdir(parents=True)
+    shutil.copy(REAL / "aerial.png", tile)
+    # where exactly is in no file: the tile's middle, wherever that is near Karlsruhe
+    oxts = f"49.011 8.423 112.8 0 0 {math.radians(200.2 - 360)}"
+    (drive / "oxts" / "data" / "0000000038.txt").write_text(oxts + " 0" * 24)
+    calibration = "P_rect_02: 721.5377 0 609.5593 44.9 0 721.5377 172.854 0.2 0 0 1 0.003\n"
+    (drive.parent / "calib_cam_to_cam.txt").write_text("S_rect_02: 1242 375\n" + calibration)
+    (tmp_path / "test1_files.txt").write_text(f"{name} 0 0 0\n")
+    reader = KittiReader(tmp_path, "test1")
+    label = reader.label(0)
+    assert reader.ground(label).camera.width == 1242
+    seen = reader.aerial(label, label.grid)
+    track = np.loadtxt(REAL / "trajectory_px.csv", delimiter=",", skiprows=1)
+    tile_grid = Grid(1280, 1280, GSD, _oxts_point(label), reader._north[0])
+    points = label.grid.map_to_pixel(tile_grid.pixel_to_map(track[:, 1:3])) - 255.5
+    near = (np.abs(track[:, 0] - 36.5) < 6) & (np.abs(points[:, 0]) < 40)
+    assert near.sum() > 8 and np.all(np.diff(points[near, 0]) > 0)
+    slope, across = np.polyfit(points[near, 0], points[near, 1], 1)
+    assert abs(math.degrees(math.atan(slope))) < 6
+    assert across * GSD == pytest.approx(-0.26, abs=0.4)
+    # and the picture shows the tile there: its colours at the track are the crop's
+    u, v = np.round(points[near] + 255.5).astype(int).T
+    cols, rows = np.round(track[near, 1:3]).astype(int).T
+    image = cv2.imread(str(tile))
+    assert image is not None
+    there = cv2.blur(image, (5, 5))[rows, cols, ::-1].astype(float)
+    assert np.abs(cv2.blur(seen, (5, 5))[v, u] - there).mean() < 6
+
+
+def _oxts_point(label: Label) -> tuple[float, float]:
+    c, s = math.cos(label.yaw), math.sin(label.yaw)
+    x, y = label.position
+    return x - 1.08 * c - 0.26 * s, y - 1.08 * s + 0.26 * c

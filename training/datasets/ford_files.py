@@ -111,7 +111,8 @@ def _texts(file: Path) -> list[str]:
     if not file.is_file():
         raise DatasetError(
             f"{file}: no such list: expected the root that holds 2017-08-04, 2017-10-26 and "
-            "Calibration-V2, with the published lists in each log's folder"
+            "Calibration-V2, with the published lists in each log's folder; to take only the logs "
+            "that are there, say log"
         )
     return file.read_text("utf-8", errors="replace").splitlines()
 
