@@ -103,9 +103,10 @@ class MapFile:
         self.path, self.datum = path, datum
         self._opened: tuple[int, SatelliteMap] | None = None
         if not path.is_file():
+            picture = next(iter(sorted(path.parent.glob("*map*.png"))), "map.png")
             raise DatasetError(
                 f"{path}: no such file: expected the map as a GeoTIFF; make it from the stitched "
-                f"picture: python -m training.maps.stitched map.png {path.with_suffix('.tif')}"
+                f"picture: python -m training.maps.stitched {picture} {path.with_suffix('.tif')}"
             )
         if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
             raise DatasetError(
