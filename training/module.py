@@ -66,6 +66,7 @@ class Training(lightning.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        plain_buffers(model)
         self.model, self.terms, self.learning_rate = model, terms, learning_rate
         self.samples, self.minutes, self.seed = samples, minutes, seed
         self.steps = steps or Steps()
@@ -174,9 +175,28 @@ class Training(lightning.LightningModule):
         checkpoint["stage"] = {"seen": self.seen, "batches": self.batches, "minutes": self.elapsed}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on where the stage was."""
+        """Go on where the stage was.
+
+        Raises:
+            ValueError: where the checkpoint is another model's.
+        """
+        own = self.state_dict()
+        for name, tensor in checkpoint["state_dict"].items():
+            if name not in own or own[name].shape != tensor.shape:
+                raise ValueError(
+                    f"the checkpoint's '{name}' does not fit this model: resume with the same "
+                    "model and settings"
+                )
         stage = checkpoint["stage"]
         self.seen, self.batches, self.earlier = stage["seen"], stage["batches"], stage["minutes"]
+
+
+def plain_buffers(model: torch.nn.Module) -> None:
+    """Lay buffers out plainly: with the strides of channels-last, processes can't exchange them."""
+    for part in model.modules():
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = buffer.clone(memory_format=torch.contiguous_format)
 
 
 def gathered(values: Tensor) -> Any:
@@ -235,6 +255,7 @@ class KeepBest(lightning.Callback):
             logger.log_metrics(named, step=module.batches)
         hours = self.earlier_hours + module.elapsed / 60
         better = figures[self.choose_by] < self.best and not trainer.sanity_checking
+        better = better and self.path is not None
         text = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
         if trainer.is_global_zero:
             self.say(f"{module.seen} samples, {hours:.2f} h: {text}{', kept' if better else ''}")
@@ -247,7 +268,7 @@ class KeepBest(lightning.Callback):
             "samples": self.earlier_samples + module.seen,
             "hours": round(hours, 3),
         }
-        if trainer.is_global_zero and self.path is not None:
+        if trainer.is_global_zero and self.path:
             weights_file.save(self.path, self.name, self.config, module.model.state_dict(), about)
 
     def state_dict(self) -> dict[str, Any]:

@@ -105,62 +105,62 @@ def train(
         progress: show a progress bar.
     """
     began = time.monotonic()
-    given = {"samples": samples, "epochs": epochs, "minutes": minutes, "batch": batch}
-    given |= {"validate_every": validate_every, "validation_samples": validation_samples}
-    given |= {"learning_rate": learning_rate, "checkpoint_every": checkpoint_every}
-    for name, value in given.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"{name} {value}: expected a positive number")
+    check_positive(
+        samples=samples, epochs=epochs, minutes=minutes, batch=batch, learning_rate=learning_rate,
+        threads=threads, validate_every=validate_every, validation_samples=validation_samples,
+        validation_towns=validation_towns, validation_frames=validation_frames,
+        checkpoint_every=checkpoint_every,
+    )  # fmt: skip
     torch.set_num_threads(threads)
     lightning.seed_everything(seed, verbose=False)
     engine = Engine(accelerator, precision, runs, checkpoint_every, progress)
     loading = Loading(batch, seed, workers, validate_every)
     if dry_run:
         engine = replace(engine, runs=None, progress=False)
-        loading = Loading(min(batch, DRY_BATCH), seed, 0, DRY_BATCH * DRY_STEPS)
+        loading = Loading(DRY_BATCH, seed, 0, DRY_BATCH * DRY_STEPS)
         validation_samples, validation_towns, validation_frames = DRY_VALIDATION, 1, DRY_VALIDATION
+        samples, epochs, resume = DRY_BATCH * DRY_STEPS, None, False
+    checkpoint = last_checkpoint(engine, out.stem) if resume else None
     network = registry.build(model, settings or {})
-    kind_of(network)
+    kind_of(network)  # refuses a model that learns nothing
     about: dict[str, Any] = {"seeds": [seed]}
     best = float("inf")
     if start is not None:
         about, best = warm_start(network, start, about, out == start, choose_by)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    given_data: Samples
+    given: Samples
     if data is None:
-        given_data = StreamSamples(network.view, loading, validation_towns, validation_frames)
+        given = StreamSamples(network.view, loading, validation_towns, validation_frames)
         samples, minutes = samples or (None if epochs else 200_000), minutes or 100.0
     else:
-        train_reader, held_out = readers(data, validation, root)
-        given_data = PairSamples(
-            network.view,
-            train_reader,
-            held_out,
-            loading,
-            fit,
-            vary,
-            skip_problems,
-            validation_samples,
+        made = readers(data, validation, root)
+        given = PairSamples(
+            network.view, *made, loading, fit, vary, skip_problems, validation_samples
         )
-    length = DRY_BATCH * DRY_STEPS if dry_run else _length(samples, epochs, given_data)
-    about |= given_data.about | {"command": " ".join(["python -m training.train", *sys.argv[1:]])}
+    about |= given.about | {"command": " ".join(["python -m training.train", *sys.argv[1:]])}
+    length = length_of(samples, epochs, given)
     module = Training(network, terms or Weights(), learning_rate, length, minutes, steps, seed)
-    given_data.done = lambda: module.batches
+    given.done = lambda: module.batches
     keep = KeepBest(None if dry_run else out, model, settings or {}, about, best, choose_by)
+    shown = [keep] if dry_run else [keep, Pictures()]
     sanity = start is not None and data is None and not dry_run
-    trainer = trainer_of(
-        engine, out.stem, given_data, loading.batch, module.steps, [keep, Pictures()], sanity
-    )
-    checkpoint = last_checkpoint(engine, out.stem) if resume and not dry_run else None
-    trainer.fit(module, datamodule=given_data, ckpt_path=checkpoint)
+    trainer = trainer_of(engine, out.stem, given, loading.batch, module.steps, shown, sanity)
+    trainer.fit(module, datamodule=given, ckpt_path=checkpoint)
     if dry_run and trainer.is_global_zero:
         print(
-            f"dry run: {DRY_BATCH * DRY_STEPS} samples learned, {DRY_VALIDATION} validated, "
-            f"nothing written, {time.monotonic() - began:.0f} s"
+            f"dry run: {module.seen} samples learned, {DRY_VALIDATION} validated, nothing written, "
+            f"{time.monotonic() - began:.0f} s"
         )
 
 
-def _length(samples: int | None, epochs: int | None, data: Samples) -> int:
+def check_positive(**given: float | None) -> None:
+    """Refuse a number that is not positive, in one line."""
+    for name, value in given.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} {value}: expected a positive number")
+
+
+def length_of(samples: int | None, epochs: int | None, data: Samples) -> int:
     """Return the stage's length in samples."""
     if (samples is None) == (epochs is None):
         raise ValueError(f"samples {samples}, epochs {epochs}: expected one of the two")
@@ -178,7 +178,9 @@ def main() -> None:
     try:
         jsonargparse.CLI(train, as_positional=False, exit_on_error=False)
     except (ValueError, jsonargparse.ArgumentError) as error:  # also WeightsError, DatasetError
-        raise SystemExit(f"train: {one_line(error)}") from None
+        files = [word for word in sys.argv[1:] if word.endswith((".yaml", ".yml"))]
+        where = ", ".join(files) + ": " if "parsing config" in str(error) else ""
+        raise SystemExit(f"train: {where}{one_line(error)}") from None
 
 
 def one_line(error: Exception) -> str:

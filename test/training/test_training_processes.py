@@ -12,6 +12,8 @@ from recorded_training import process, steps
 from cross_view_localizer.models import weights
 from training.order import Order
 
+# A softmax ignores this bias: its gradient is rounding, which Adam makes steps of.
+NO_GRADIENT = "decoder.stages.3.conv2.bias"
 CHANGES: dict[str, Any] = {
     "samples": 36,
     "steps": {"average": 0.5},
@@ -38,6 +40,8 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, form: str) -> None:
         saved[1].metadata["validation"], rel=1e-3
     )
     for name, tensor in saved[0].model.state_dict().items():
+        if name == NO_GRADIENT:
+            continue
         torch.testing.assert_close(
             saved[1].model.state_dict()[name], tensor, rtol=1e-3, atol=1e-5, msg=name
         )
