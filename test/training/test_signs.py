@@ -118,6 +118,19 @@ def test_a_heatmap_becomes_a_place_and_signed_errors(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", TEN)
+def test_errors_go_by_the_camera_and_places_by_the_picture(case: Case) -> None:
+    """The camera looks 90° to the left of image-up: what is further up lies to its right."""
+    reader = OneRow(case, yaw=math.pi / 2)
+    column, row = case.cell
+    log_mass = np.full((1, 64, 64), -30.0, np.float32)
+    log_mass[0, row - 1, column] = 0.0
+    frame = scoring.Frame(reader.sample(), reader.row, 0.0)
+    found = scoring.measured(log_mass, np.zeros(1, np.float32), frame, VIEW)
+    assert found.longitudinal == pytest.approx(0, abs=1e-4)
+    assert found.lateral == pytest.approx(-1, abs=1e-4)
+
+
+@pytest.mark.parametrize("case", TEN)
 def test_a_regressor_learns_the_same_offset(case: Case) -> None:
     """Half a side is 32 cells; an answer that is 3 cells off costs (3 / 32)²."""
 
