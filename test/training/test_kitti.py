@@ -21,12 +21,13 @@ from reader_proof import (
     assert_content,
     assert_mutants_fail,
     assert_truth,
+    mutants,
     truth_of,
 )
 
 from cross_view_localizer.geo import wrap_angle
 from cross_view_localizer.grid import Grid
-from training.datasets import kitti
+from training.datasets import kitti, kitti_files
 from training.datasets.kitti import CROP, GSD, KittiReader
 from training.datasets.kitti_files import validation_drives
 from training.datasets.pair import DatasetError, Label
@@ -140,6 +141,16 @@ def test_each_sign_turned_round_is_noticed(dataset: tuple[Path, list[Truth]]) ->
         ("left * self._shift)", "-left * self._shift)"),
     ]
     assert_mutants_fail(kitti, changes, lambda module: prove(module, *dataset))
+
+
+@pytest.mark.parametrize("columns", ["(1, 0, 5)", "(0, 1, 4)", "(0, 1, 3)"])
+def test_another_column_of_the_oxts_file_is_noticed(
+    dataset: tuple[Path, list[Truth]], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    (changed,) = mutants(kitti_files, [("for i in (0, 1, 5)", f"for i in {columns}")])
+    monkeypatch.setattr(kitti, "RawData", changed.RawData)
+    with pytest.raises((AssertionError, ValueError)):
+        prove(kitti, *dataset)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

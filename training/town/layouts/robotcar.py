@@ -27,6 +27,7 @@ import pyproj
 from numpy.typing import NDArray
 
 from cross_view_localizer.geo import Datum, MapFrame
+from training.town.layouts.pictures import save
 from training.town.layouts.truth import Truth
 from training.town.motion import along
 from training.town.route import route
@@ -91,7 +92,7 @@ def oxford_town(seed: int = 28) -> Town:
 
 
 def write(
-    root: Path, seed: int = 28, frames: int = 4, pictures: bool = True, point: str = "ins"
+    root: str | Path, seed: int = 28, frames: int = 4, pictures: bool = True, point: str = "ins"
 ) -> list[Truth]:
     """Write training, validation and the three tests; return their truths in the lists' order.
 
@@ -106,9 +107,10 @@ def write(
     """
     if point not in ("ins", "camera"):
         raise ValueError(f"point {point!r}: expected 'ins' or 'camera'")
-    town, frame = oxford_town(seed), MapFrame(oxford_town(seed).datum)
+    root, town = Path(root), oxford_town(seed)
+    frame = MapFrame(town.datum)
     root.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(root / MAP), _bgr(_stitched(town, frame)), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    save(root / MAP, _stitched(town, frame))
     _write_models(root / MODELS)
     truths = []
     rows: dict[str, list[_Frame]] = {}
@@ -200,8 +202,9 @@ def _film(root: Path, town: Town, row: _Frame, index: int) -> None:
         for plane, size in zip((x, y), CANVAS, strict=True)
     ]
     colors = np.asarray(cv2.remap(seen.image, at[0], at[1], cv2.INTER_LINEAR), dtype=np.uint8)
-    _save(root / row.raw, mosaic(colors))
-    _save(root / row.ground, _bgr(colors[CROP]))
+    for path, picture in ((root / row.raw, mosaic(colors)), (root / row.ground, colors[CROP])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(path, picture)
 
 
 def mosaic(colors: Picture) -> Picture:
@@ -229,12 +232,3 @@ def _write_models(folder: Path) -> None:
     grow = 1 + BEND * (x**2 + y**2)
     table = np.stack([FOCAL * x * grow + CX, FOCAL * y * grow + CY])
     table.astype("<f8").tofile(folder / "stereo_narrow_left_distortion_lut.bin")
-
-
-def _save(path: Path, picture: Picture) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-
-
-def _bgr(picture: Picture) -> Picture:
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), dtype=np.uint8)
