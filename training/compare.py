@@ -63,7 +63,10 @@ def compare(
         print(f"not trained, left out: {line}", file=sys.stderr)
     bench = make_bench(chosen, Path(out), batch_size, workers, device, fresh)
     jobs = list(jobs_of(chosen))
-    ran = sum(bench.run(job) for job in jobs)
+    ran = 0
+    for number, job in enumerate(jobs, 1):
+        print(f"pass {number} of {len(jobs)}: {job.stem}", file=sys.stderr)
+        ran += bench.run(job)
     results = gathered(bench, jobs, draws)
     header = {
         "title": chosen.title,

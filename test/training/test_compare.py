@@ -187,9 +187,12 @@ def test_what_ran_is_kept_and_counted(out: Path) -> None:
 
 
 def test_what_changed_runs_again(tmp_path: Path) -> None:
-    few = {"sets": {"same": PLAN["sets"]["same"]}, "rows": {"cvml": PLAN["rows"]["cvml"]}}
-    few = {"title": "few", **few, "tables": {"details": {"sets": ["same"], "rows": ["cvml"]}}}
-    few["rows"] = {"cvml": {"runs": [{"sets": "same", "weights": "c.safetensors"}]}}
+    few: dict[str, Any] = {
+        "title": "few",
+        "sets": {"same": PLAN["sets"]["same"]},
+        "rows": {"cvml": {"runs": [{"sets": "same", "weights": "c.safetensors"}]}},
+        "tables": {"details": {"sets": ["same"], "rows": ["cvml"]}},
+    }
     run(tmp_path, few)
     assert results(tmp_path)["passes_now"] == 1
     run(tmp_path, few, limit=5)

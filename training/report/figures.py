@@ -10,7 +10,6 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
-from matplotlib.ticker import MaxNLocator
 
 from training import metrics
 from training.report import published
@@ -128,7 +127,7 @@ def figure_6(
         left.plot(degrees, median, "s--", color=colour, label=f"{name}: median")
     _axes(left, "Wrong headings, uniform in ±x°", "x (degrees)", "error (m)")
     left.set_ylim(0, 1.3 * left.get_ylim()[1])
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set_xticks(sorted({point[0] for points in robustness.values() for point in points}))
     width = 0.8 / max(len(turned), 1)
     for number, (name, (classes, seeds)) in enumerate(turned.items()):
         step = 360 / classes

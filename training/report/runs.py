@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -105,7 +106,7 @@ class Bench:
         reader = self.build(job.set)
         sigma = self._fit_sigma(job, model)
         rows, count = self._rows(job, reader, model)
-        samples.write(table, tqdm(rows, job.stem, count, unit="sample", disable=None))
+        samples.write(table, bar(rows, job.stem, count))
         kinds = Counter(problem.kind for problem in reader.problems)
         about: dict[str, Any] = {
             "mark": mark,
@@ -202,11 +203,18 @@ class Bench:
             fit = replace(job, set=name, limit=None)
             frames = self._frames(fit, self.build(name), model, run.fit)
             found = score(model, frames, self.batch_size, self.workers, self.device)
-            bar: Iterator[Scored] = iter(tqdm(found, f"{fit.stem} σ", len(frames), disable=None))
+            ones: Iterable[Scored] = bar(found, f"{fit.stem} sigma", len(frames))
             gsd = network.view.output_gsd
-            self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in bar])
+            self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in ones])
         network.set_sigma(self.sigmas[key])
         return self.sigmas[key]
+
+
+def bar(rows: Iterable[Any], name: str, count: int) -> Iterable[Any]:
+    """Return rows with a progress bar: live on a terminal, every half minute in a log."""
+    live = sys.stderr.isatty()
+    wait = 0.1 if live else 30.0
+    return tqdm(rows, name, count, unit="sample", mininterval=wait, ascii=not live, leave=True)
 
 
 def control(reader: Reader, index: int, even: bool) -> Scored:

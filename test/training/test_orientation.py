@@ -1,0 +1,86 @@
+"""Which of several headings a model believes: the one whose activation peaks highest."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from blob_pairs import NORTH, BlobModel, BlobReader, blob_model
+
+from cross_view_localizer.models.contract import Scores, log_softmax_map
+from training.report.orientation import Remembering, Turned, Turns, classify, peak_kind, peak_logit
+from training.scoring import Frames
+
+
+def turned(reader: BlobReader, heading_up: bool = False, **options: Any) -> list[Turned]:
+    model = blob_model(heading_up)
+    return list(classify(model, Turns(Frames(reader, model.model.view), **options), 2))
+
+
+@pytest.mark.parametrize(("left", "error"), [(0, 0), (90, -90), (-45, 45), (180, -180)])
+def test_the_brightest_panorama_wins(left: float, error: float) -> None:
+    """The model looks for brightness to the north; the mark lies ``left`` degrees beside it."""
+    reader = BlobReader([(0.0, 0.0)] * 3, mark=NORTH + math.radians(left))
+    for one in turned(reader, classes=8):
+        assert one.error == pytest.approx(error) and one.right == (error == 0)
+        assert one.margin > 0 and one.name.startswith("row")
+
+
+def test_headings_may_start_from_north() -> None:
+    view = blob_model().model.view
+    turns = Turns(Frames(BlobReader(yaw=math.radians(100)), view), 8, "north")
+    label = turns.reader.label(0)
+    assert sorted(round(math.degrees(t)) for t in turns.turns(label)) == [
+        -145, -100, -55, -10, 35, 80, 125, 170,
+    ]  # fmt: skip
+    # Facing 100 degrees with a mark to the north: told 90, the mark is right in the middle.
+    reader = BlobReader([(0.0, 0.0)], yaw=math.radians(101.25), mark=math.radians(101.25))
+    one = turned(reader, classes=8, start="north")[0]
+    assert one.error == pytest.approx(-11.25) and one.right == 1
+
+
+def test_of_heading_up_models_the_aerial_picture_turns() -> None:
+    view = blob_model(True).model.view
+    turns = Turns(Frames(BlobReader([(8.0, 0.0)]), view), 4)
+    frames = turns[0]
+    assert [round(math.degrees(f.told)) for f in frames] == [0, 90, -180, -90]
+    peaks = [divmod(int(f.sample.aerial[..., 0].argmax()), 32) for f in frames]
+    assert len(set(peaks)) == 4
+    assert all((f.sample.ground == frames[0].sample.ground).all() for f in frames)
+
+
+def test_the_peak_is_of_raw_activations_where_the_model_shows_them() -> None:
+    model = BlobModel()
+    aerial, ground = torch.rand(2, 1, 32, 32), torch.tensor([1.0, 2.0])
+    peak = peak_logit(model, aerial, ground)
+    assert peak_kind(model) == "logit"
+    assert torch.allclose(peak, (aerial * ground[:, None, None, None]).flatten(1).amax(1))
+
+    class Closed(BlobModel):
+        logits: Any = property()
+
+        def match(self, aerial: Any, ground: Any) -> Scores:
+            return Scores(log_softmax_map(aerial * ground[:, None, None, None]), torch.zeros(1))
+
+    closed = Closed()
+    assert peak_kind(closed) == "log mass" and (peak_logit(closed, aerial, ground) < 0).all()
+
+
+def test_pictures_are_opened_once_per_row() -> None:
+    opened = []
+
+    class Watched(BlobReader):
+        def ground(self, label: Any) -> Any:
+            opened.append(label.name)
+            return super().ground(label)
+
+    reader = Watched([(0.0, 0.0)] * 3)
+    turned(reader, classes=8)
+    assert opened == ["row 0", "row 1", "row 2"]
+    kept = Remembering(reader)
+    label = kept.label(1)
+    assert kept.aerial(label, label.grid) is kept.aerial(label, label.grid)
+    with pytest.raises(ValueError, match="1 classes from 'truth': expected two or more"):
+        Turns(Frames(reader, blob_model().model.view), 1)
