@@ -47,4 +47,4 @@ def test_eight_pairs_are_learned_by_heart() -> None:
     cells = torch.stack(torch.meshgrid(torch.arange(48), torch.arange(48), indexing="xy"), -1)
     peaks = cells.view(-1, 2)[scores.log_mass.flatten(1).argmax(1)] - 23.5
     errors = (peaks - offset).norm(dim=1)
-    assert errors.max() < 1.5
+    assert errors.max() < 1.0  # cells; the nearest is at most 0.71 away
