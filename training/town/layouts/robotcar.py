@@ -39,8 +39,8 @@ MODELS = "models"
 EPSG = 32630
 # (east, north) in metres -> (column, row): slopes, and what remains at zero.
 SLOPES = np.array([[10.798207486, 0.2573664654], [0.25806494848, -10.826331958]])
-# The column's constant is the least squares' over the five published anchors; -8163806.8 is about,
-# too, and lies 6 px beside them.
+# Least squares over the five published anchors; the column's constant that is sometimes quoted,
+# -8163806.8, lies 6 px beside them.
 OFFSET = np.array([-8163812.776297, 61943005.899065])
 MAP_SIZE = 3464
 FINER = 3
