@@ -39,13 +39,17 @@ NORTH = math.pi / 2
 Change = Callable[[Label], Label]
 
 
+def unchanged(label: Label) -> Label:
+    return label
+
+
 @dataclass
 class Drives(Reader):
     """Two drives through bends, a frame every 3 m; panoramas named by their true place."""
 
     root: Path = Path("nowhere")
     count: int = 60
-    change: Change = lambda label: label
+    change: Change = unchanged
     start: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:

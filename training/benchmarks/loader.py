@@ -23,12 +23,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from cross_view_localizer.models.contract import View
+from training.data import loader
 from training.datasets.pair import read_rgb
 from training.datasets.pairs import PairDataset
-from training.datasets.sample import collate
 from training.datasets.vigor import VigorReader
 from training.town.layouts import vigor
 
@@ -108,18 +108,28 @@ def milliseconds(call: Callable[[], Any], times: int = 30) -> float:
 
 
 def rate(pairs: PairDataset, samples: int, workers: int) -> float:
-    """Load samples in batches; print and return the samples a second of a core."""
+    """Load samples in batches; print and return the samples a second of a core.
+
+    Of two runs' difference, which leaves out what starting and ending workers takes.
+    """
+    (few, few_clock), (many, many_clock) = (_spent(pairs, n, workers) for n in (8, samples + 8))
+    rate = samples / (many - few)
+    print(
+        f"{workers} workers: {samples} samples, {rate:.1f} a second of processor time "
+        f"({samples / (many_clock - few_clock):.1f} by the clock)"
+    )
+    return rate
+
+
+def _spent(pairs: PairDataset, samples: int, workers: int) -> tuple[float, float]:
+    """Seconds of processor time and by the clock to load samples as training does."""
     rows = Subset(pairs, [i % len(pairs) for i in range(samples)])
     before, began = _processor_time(), time.perf_counter()
-    loader = DataLoader(rows, BATCH, num_workers=workers, collate_fn=collate)
-    count = sum(len(batch.offset) for batch in loader)
-    del loader  # its worker ends, and its time is counted
-    wall, spent = time.perf_counter() - began, _processor_time() - before
-    print(
-        f"{workers} workers: {count} samples, {count / spent:.1f} a second of processor time "
-        f"({count / wall:.1f} by the clock)"
-    )
-    return count / spent
+    batches = loader(rows, workers, batch_size=BATCH)
+    count = sum(len(batch.offset) for batch in batches)
+    assert count == samples
+    del batches  # its worker ends, and its time is counted
+    return _processor_time() - before, time.perf_counter() - began
 
 
 def growth(pairs: PairDataset, samples: int) -> float:

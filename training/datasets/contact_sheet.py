@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.datasets.pair import RGB, DatasetError, Label, Reader
+from training.datasets.pair import RGB, Label, Reader
 
 SIDE = 288
 LINE = 20
@@ -51,7 +51,7 @@ def _cell(reader: Reader, label: Label) -> RGB:
     try:
         ground = _ground(reader, label)
         aerial = _aerial(reader, label)
-    except DatasetError as fault:
+    except (ValueError, OSError, cv2.error) as fault:
         error = str(fault)
     cell = _padded(np.hstack([ground, aerial]), ground.shape[1] + SIDE + 6, SIDE + LINE)
     x, y = np.subtract(label.position, label.grid.center)
