@@ -17,6 +17,7 @@ import pyproj
 import pytest
 import rasterio
 import reader_proof
+from numpy.typing import NDArray
 
 from cross_view_localizer.geo import MapFrame
 from cross_view_localizer.models.contract import View
@@ -114,7 +115,7 @@ def test_every_sign_matters(written: Written, town: Town) -> None:
         _assert_fixed_patch(label)
         reader_proof.assert_content(reader, town, label, reader_proof.truth_of(label, truths))
 
-    whole = "return MapFrame(DATUM).to_map(latitude, longitude)"
+    whole = "return frame.to_map(latitude, longitude)"
     changes = [
         (whole, "return utm - [620098, 5735398]"),  # the grid's axes taken for east and north
         (whole, whole + " * [-1, 1]"),
@@ -147,8 +148,11 @@ def test_headings_signs_matter(written: Written, monkeypatch: pytest.MonkeyPatch
     reader_proof.assert_mutants_fail(robotcar_lists, changes, check)
 
 
-def test_the_camera_is_ahead_of_the_ins(written: Written, tmp_path: Path) -> None:
+def test_the_camera_is_ahead_of_the_ins(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The lists' positions are the INS's; truths of the camera come from the town's camera."""
+    monkeypatch.setattr(layout, "_stitched", _no_picture)
     truths = layout.write(tmp_path, frames=4, pictures=False, point="camera")
     map_file = written[0] / "satellite_map.tif"
 
@@ -342,8 +346,11 @@ def test_samples_of_the_papers_views(written: Written, heading_up: bool) -> None
     assert sample.group == "2015-08-17-10-42-18" and sample.reference_point == "camera"
 
 
-def test_prepared_and_raw_pictures_show_the_same(written: Written, tmp_path: Path) -> None:
+def test_prepared_and_raw_pictures_show_the_same(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The layout's prepared pictures are the raw ones in colour, cropped; its lens can go."""
+    monkeypatch.setattr(layout, "_stitched", _no_picture)
     layout.write(tmp_path, frames=1)
     map_file = written[0] / "satellite_map.tif"
     prepared, raw, straight = (
@@ -361,6 +368,11 @@ def test_prepared_and_raw_pictures_show_the_same(written: Written, tmp_path: Pat
     assert same < 3 < 1.5 * other
     assert straight.tags["images"] == "raw, undistorted"
     assert pictures[0].camera == pictures[2].camera
+
+
+def _no_picture(*_: object) -> NDArray[np.uint8]:
+    """Another root's map is read."""
+    return np.zeros((8, 8, 3), dtype=np.uint8)
 
 
 def _below(label: Label, root: Path) -> str:

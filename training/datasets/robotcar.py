@@ -14,6 +14,7 @@ a pixel off their middle.
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Literal, get_args
@@ -46,11 +47,16 @@ INS_TO_CAMERA = (1.7132, 0.1181)
 NORTH = math.pi / 2
 
 
+@functools.cache
+def _frames() -> tuple[pyproj.Transformer, MapFrame]:
+    return pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True), MapFrame(DATUM)
+
+
 def to_map(utm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (x, y) in the frame of DATUM, (..., 2), of (E, N)."""
-    to_wgs84 = pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
+    to_wgs84, frame = _frames()
     longitude, latitude = to_wgs84.transform(utm[..., 0], utm[..., 1])
-    return MapFrame(DATUM).to_map(latitude, longitude)
+    return frame.to_map(latitude, longitude)
 
 
 class RobotCarReader(Reader):
