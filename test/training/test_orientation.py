@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from blob_pairs import NORTH, BlobModel, BlobReader, blob_model
 
+from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import Scores, log_softmax_map
+from training.datasets.pair import RGB, Label
 from training.report.orientation import Remembering, Turned, Turns, classify, peak_kind, peak_logit
 from training.scoring import Frames
 
@@ -49,6 +52,18 @@ def test_of_heading_up_models_the_aerial_picture_turns() -> None:
     peaks = [divmod(int(f.sample.aerial[..., 0].argmax()), 32) for f in frames]
     assert len(set(peaks)) == 4
     assert all((f.sample.ground == frames[0].sample.ground).all() for f in frames)
+
+
+def test_the_turned_aerial_picture_decides_for_heading_up_models() -> None:
+    class Lit(BlobReader):
+        """Bright only where the picture's up is turned by a quarter to the left."""
+
+        def aerial(self, label: Label, grid: Grid) -> RGB:
+            picture = super().aerial(label, grid) * (math.cos(grid.up - label.yaw - NORTH) > 0.9)
+            return picture.astype(np.uint8)
+
+    one = turned(Lit([(0.0, 0.0)]), heading_up=True, classes=8)[0]
+    assert one.error == pytest.approx(90) and one.right == 0
 
 
 def test_the_peak_is_of_raw_activations_where_the_model_shows_them() -> None:

@@ -101,7 +101,7 @@ def test_headings_are_read_at_the_peak() -> None:
 
 def test_the_grid_is_where_the_sample_was_placed() -> None:
     for heading_up in (True, False):
-        model, reader = blob_model(heading_up), BlobReader(yaw=0.7)
+        model, reader = blob_model(heading_up), BlobReader(yaw=1.2)
         frame = Frames(reader, model.model.view, noise=HeadingNoise(20, 1))[0]
         grid = grid_of(frame.sample, frame.label, model.model.view)
         assert grid.center == pytest.approx((100.0, 50.0))
