@@ -41,7 +41,6 @@ SPLITS = ("train", "validation", "test1", "test2", "test3")
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Truth]]:
     root = tmp_path_factory.mktemp("robotcar")
-    layout.OFFSET[0] = -8163812.7758  # TEMPORARY
     truths = layout.write(root, frames=4, pictures=False)
     stitched.convert(root / layout.MAP, root / "satellite_map.tif")
     return root, truths
