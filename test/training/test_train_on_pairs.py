@@ -1,24 +1,114 @@
-"""Training on a dataset's reader, from the options to the weights file."""
+"""Training on a dataset's reader, from the options to weights that answer."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
-from training_runs import run
+import torch
+from safetensors.torch import save_file
+from training_runs import SETTINGS, run
 
-from cross_view_localizer.models import weights
+from cross_view_localizer.models import registry, weights
+from training.data import Loading, PairSamples, readers
+from training.datasets.pair import DatasetError
+from training.datasets.pairs import PairDataset
+from training.datasets.sample import collate
+from training.datasets.vigor import VigorReader
+from training.start import warm_start
+from training.town.layouts import vigor
+
+TAGS = {"dataset": "plain"}
+
+
+@pytest.fixture(scope="module")
+def vigor_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("vigor")
+    vigor.write(root, rendered=(256, 128), size=(512, 256))
+    return root
 
 
 def test_a_few_steps_give_weights_logs_and_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = run(tmp_path, monkeypatch, epochs=2, samples=None, checkpoint_every=8)
-    loaded = weights.load(out)
-    assert loaded.metadata["data"] == {"dataset": "plain", "split": "train"}
-    assert loaded.metadata["validated_on"] == {"dataset": "plain", "split": "validation"}
-    assert loaded.metadata["validation"]["mean"] > 0
+    out = run(tmp_path, monkeypatch, epochs=2, samples=None, checkpoint_every=8, choose_by="mean")
+    about = weights.load(out).metadata
+    assert about["data"] == TAGS | {"split": "train"}
+    assert about["validated_on"] == TAGS | {"split": "validation"}
+    assert about["chosen_by"] == "mean" and about["reference_point"] == "camera"
     folder = tmp_path / "runs" / "tiny"
     assert (folder / "last.ckpt").is_file()
-    assert (folder / "version_0" / "metrics.csv").is_file()
     assert list((folder / "version_0").glob("events.*"))
+    with (folder / "version_0" / "metrics.csv").open() as file:
+        means = [
+            float(row["validation/mean"]) for row in csv.DictReader(file) if row["validation/mean"]
+        ]
+    assert len(means) == 2
+    assert about["validation"]["mean"] == pytest.approx(min(means))
+
+
+def test_vigor_in_small_from_its_files_to_an_answer(
+    vigor_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = {"base": "vigor", "ground_width": 64, "ground_height": 32, "aerial_size": 64}
+    view |= {"output_size": 64, "aerial_gsd": 1.14, "output_gsd": 1.14}
+    settings = SETTINGS | {"view": view, "cells": 4}
+    data = {"reader": "vigor", "validation": "random", "tiles": "all"}
+    where = {"data": data, "root": str(vigor_root)}
+    changes = {"settings": settings, "samples": 16, "validation": {"tiles": "positive"}, **where}
+    changes["validation"] |= {"split": "validation"}
+    loaded = weights.load(run(tmp_path, monkeypatch, **changes))
+    assert loaded.metadata["data"]["dataset"] == "vigor"
+    reader = VigorReader(vigor_root, split="test", tiles="positive")
+    batch = collate([PairDataset(reader, loaded.model.view)[0]])
+    with torch.no_grad():
+        mass = loaded.model(batch.aerial, batch.ground).log_mass.exp()
+    assert mass.shape == (1, 1, 64, 64)
+    assert float(mass.sum()) == pytest.approx(1, abs=1e-4)
+
+
+def test_broken_files_stop_the_training_unless_they_are_skipped(
+    vigor_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = registry.build("cvml", SETTINGS | {"view": "compact-panorama", "cells": 12}).view
+    data = {"reader": "vigor", "validation": "random", "root": str(vigor_root)}
+    train, held_out = readers(data)
+    first = train.label(0).ground_file
+    whole = first.read_bytes()
+    first.write_bytes(whole[:1000])
+    loading = Loading(batch=2, seed=0, workers=0)
+    with pytest.raises(DatasetError, match="truncated") as error:
+        PairSamples(view, train, held_out, loading)
+    assert "\n" not in str(error.value) and first.name in str(error.value)
+    samples = PairSamples(view, train, held_out, loading, skip_problems=True)
+    assert len(samples.train) == len(train) - 1
+    first.write_bytes(whole)
+    assert "skipped: 1" in capsys.readouterr().out
+
+
+def test_a_dry_run_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"reader": "plain", "root": str(tmp_path), "count": 40}
+    run(tmp_path, monkeypatch, dry_run=True, samples=None, epochs=30, data=data)
+    assert list(tmp_path.iterdir()) == []
+    assert "4 samples learned, 16 validated, nothing written" in capsys.readouterr().out
+
+
+def test_a_trunk_alone_starts_a_model(tmp_path: Path) -> None:
+    source, target = (registry.build("cvml", SETTINGS) for _ in range(2))
+    trunk = {k: v + 1 for k, v in source.state_dict().items() if k.startswith("aerial_trunk")}
+    save_file(trunk, tmp_path / "trunk.safetensors")
+    before = {k: v.clone() for k, v in target.state_dict().items()}
+    warm_start(target, tmp_path / "trunk.safetensors", {"seeds": [0]}, same=False)
+    for name, tensor in target.state_dict().items():
+        assert torch.equal(tensor, trunk.get(name, before[name])), name
+
+
+def test_a_start_that_fits_nowhere_is_one_line(tmp_path: Path) -> None:
+    save_file({"another": torch.zeros(3)}, tmp_path / "other.safetensors")
+    model = registry.build("cvml", SETTINGS)
+    with pytest.raises(weights.WeightsError, match="none of its 1 tensors") as error:
+        warm_start(model, tmp_path / "other.safetensors", {"seeds": [0]}, same=False)
+    assert "\n" not in str(error.value)
