@@ -210,6 +210,21 @@ def test_grid_convergence_shows_in_the_course() -> None:
     assert finding is not None and abs(finding.numbers["median_deg"] - 1.4) < 0.05
 
 
+def test_course_is_measured_from_true_north_far_from_the_datum() -> None:
+    far = Drives(start=(60_000.0, 0.0))  # the frame's north is turned by 0.6 degrees there
+    finding = course(LabelTable.of(far))
+    assert finding is not None and abs(finding.numbers["median_deg"]) < 0.05
+
+
+def test_frames_on_both_sides_of_a_pause_tell_no_course() -> None:
+    def paused(label: Label) -> Label:
+        late = int(label.name.split(":")[1]) > 20
+        return replace(label, stamp=(label.stamp or 0) + 60_000_000_000 * late)
+
+    finding = course(LabelTable.of(Drives(change=paused)))
+    assert finding is not None and finding.numbers["pairs"] == 56
+
+
 def test_course_needs_an_order_in_time() -> None:
     def unordered(label: Label) -> Label:
         return replace(label, stamp=None)
