@@ -93,7 +93,7 @@ class Table:
 def bold(table: Table) -> set[tuple[int, int]]:
     """Return (line, column) of the cells to print bold: the best of each protocol in each column.
 
-    A protocol with a single number in the column has no best one.
+    A protocol with a single number in the column, or with equal ones only, has no best one.
     """
     found = set()
     for column, best in enumerate(table.best):
@@ -105,7 +105,7 @@ def bold(table: Table) -> set[tuple[int, int]]:
                 groups.setdefault(cell.protocol, []).append((value, number))
         for members in groups.values():
             least = min(members)[0]
-            if len(members) > 1:
+            if max(members)[0] > least:
                 found |= {(number, column) for value, number in members if value == least}
     return found
 
