@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cross_view_localizer.geo import Datum, MapFrame, wrap_angle
+from cross_view_localizer.geo import MapFrame, wrap_angle
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import DatasetError, Label, Reader
 from training.town.layouts.truth import Truth
 from training.town.town import Town
+
+map_frame = lru_cache(maxsize=64)(MapFrame)  # a projection takes milliseconds to build
 
 
 def truth_of(label: Label, truths: Iterable[Truth]) -> Truth:
@@ -48,7 +51,7 @@ def assert_truth(
         label = reader.label(index)
         truth = truth_of(label, truths)
         assert label.datum is not None, f"{label.name}: no datum"
-        frame = MapFrame(label.datum)
+        frame = map_frame(label.datum)
         error = np.array(label.position) - frame.to_map(truth.latitude, truth.longitude)
         px = float(np.hypot(*error)) / label.grid.gsd
         assert px <= tolerance_px, (
@@ -65,10 +68,9 @@ def _true_yaw(label: Label, frame: MapFrame) -> float:
     """Return the label's yaw from true east where it stands, which far from its datum is another
     direction than its frame's.
     """
-    ahead = np.array(label.position) + 10 * np.array([math.cos(label.yaw), math.sin(label.yaw)])
-    here = frame.to_wgs84(label.position).tolist()
-    east, north = MapFrame(Datum(*here)).to_map(*frame.to_wgs84(ahead)).tolist()
-    return math.atan2(north, east)
+    latitude, longitude = frame.to_wgs84(label.position).tolist()
+    east, north = (frame.to_map(latitude + 1e-4, longitude) - label.position).tolist()
+    return label.yaw - (math.atan2(north, east) - math.pi / 2)
 
 
 def content_error(
@@ -82,7 +84,7 @@ def content_error(
     """
     gsd = label.grid.gsd
     seen_grid = Grid(size, size, gsd, label.position, label.yaw)
-    true_xy = MapFrame(town.datum).to_map(truth.latitude, truth.longitude)
+    true_xy = map_frame(town.datum).to_map(truth.latitude, truth.longitude)
     true_grid = Grid(size, size, gsd, (float(true_xy[0]), float(true_xy[1])), truth.yaw)
     uv = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1)
     covered = label.grid.contains(seen_grid.pixel_to_map(uv))

@@ -10,6 +10,7 @@ import reader_proof
 from reader_proof import assert_content, assert_mutants_fail, assert_truth, content_error
 
 from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import AerialSource
 from training.datasets.pair import RGB, GroundPicture, Label, Problem, Reader
@@ -80,6 +81,24 @@ def test_a_label_that_is_a_little_off_fails(town: Town, east: float, turn: float
     labels, truths = made(town, east, turn)
     with pytest.raises(AssertionError, match="off"):
         assert_truth(Given(town, labels, 0.0), truths)
+
+
+def test_a_far_datum_turns_the_frame_but_not_the_truth(town: Town) -> None:
+    labels, truths = made(town)
+    near, far = MapFrame(town.datum), MapFrame(Datum(town.datum.latitude, town.datum.longitude + 1))
+    turned = []
+    for label in labels:
+        ahead = np.array(label.position) + (100 * math.cos(label.yaw), 100 * math.sin(label.yaw))
+        x, y = far.to_map(*near.to_wgs84(label.position)).tolist()
+        dx, dy = far.to_map(*near.to_wgs84(ahead)) - (x, y)
+        grid = replace(label.grid, center=(x, y))
+        moved = replace(label, position=(x, y), grid=grid, datum=far.datum)
+        turned.append(replace(moved, yaw=math.atan2(dy, dx)))
+    assert_truth(Given(town, turned, 0.0), truths)
+    assert abs(turned[0].yaw - labels[0].yaw) > math.radians(0.3)
+    kept = [replace(new, yaw=old.yaw) for new, old in zip(turned, labels, strict=True)]
+    with pytest.raises(AssertionError, match="yaw off"):
+        assert_truth(Given(town, kept, 0.0), truths)
 
 
 @pytest.mark.parametrize("moved", [0.02, 0.5, 8.0])
