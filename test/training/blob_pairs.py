@@ -24,7 +24,7 @@ from cross_view_localizer.models.contract import (
     log_softmax_map,
 )
 from cross_view_localizer.models.weights import LoadedModel
-from training.datasets.pair import RGB, GroundPicture, Label, Reader
+from training.datasets.pair import RGB, GroundPicture, Label, Problem, Reader
 
 NORTH = math.pi / 2
 SIDE = 32
@@ -49,7 +49,7 @@ class BlobReader(Reader):
         self.errors, self.sure, self.yaw, self.groups = errors, sure, yaw, groups
         self.mark = yaw if mark is None else mark
         self.tags = tags or {"dataset": "blobs"}
-        self.problems = []
+        self.problems = [Problem("outside", "list:7", "the truth lies outside the patch")]
 
     def __len__(self) -> int:
         return len(self.errors)

@@ -201,3 +201,27 @@ def test_what_changed_runs_again(tmp_path: Path) -> None:
     assert found["sets"]["same"]["rows"] == "5 of 12, drawn"
     assert len(read(tmp_path / "samples.csv")) == 5
     assert not (tmp_path / "headings.csv").exists()
+
+
+def test_nothing_is_lost_silently(out: Path) -> None:
+    text = (out / "tables.md").read_text()
+    assert "same: 1 'outside'" in text and "not there: untrained: missing.safetensors" in text
+    assert results(out)["runs"]["cvml.same.0"]["left_out"] == {"outside": 1}
+
+
+def test_mistakes_end_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "plan.yaml"
+    only = {"title": "t", "sets": {"v": {"reader": "vigor"}}, "rows": {"c": {"control": "center"}}}
+    only["tables"] = {"details": {"sets": ["v"], "rows": ["c"]}}
+    path.write_text(yaml.safe_dump(only))
+    command = ["compare", "--out", str(tmp_path / "out"), "--plan"]
+    for extra, message in (
+        ([str(tmp_path / "no.yaml")], "compare: .*no such plan"),
+        ([str(path)], "compare: set 'v': reader 'vigor' needs 'root'"),
+        ([str(path), "--root", str(tmp_path / "no")], "compare: set 'v': .*expected"),
+        ([str(path), "--root", "x", "--device", "cuda:9"], "compare: "),
+    ):
+        monkeypatch.setattr("sys.argv", [*command, *extra])
+        with pytest.raises(SystemExit, match=message) as caught:
+            compare.main()
+        assert "\n" not in str(caught.value)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from training.report import figures, paper_tables, samples, summary, tables
-from training.report.paper_tables import Results
 from training.report.plan import Plan
+from training.report.results import STATISTICS, Results
 from training.report.runs import Bench, Job
 
 BUILDERS = {
@@ -66,8 +66,9 @@ def write(
     turns = [job for job in jobs if job.kind == "turns"]
     _merge(out / "samples.csv", bench, [job for job in jobs if job not in turns])
     _merge(out / "headings.csv", bench, turns)
-    head = f"# {results.plan.title}\n\n{results.plan.note}\n\n"
-    _replace(out / "tables.md", head + "\n".join(tables.markdown(table) for table in made))
+    head = [f"# {results.plan.title}", results.plan.note, *left_out(bench, jobs, header)]
+    text = [*(part + "\n" for part in head if part), *(tables.markdown(table) for table in made)]
+    _replace(out / "tables.md", "\n".join(text))
     _replace(out / "tables.tex", "\n".join(tables.latex(table) for table in made))
     entries = results.plan.figures
     if "fig3" in entries:
@@ -77,6 +78,24 @@ def write(
     if "fig6" in entries:
         paper = entries["fig6"].get("orientation", {}).get("paper", "vigor")
         figures.figure_6(robust, turned, out, paper)
+
+
+def left_out(bench: Bench, jobs: Sequence[Job], header: dict[str, Any]) -> list[str]:
+    """Return lines on the rows that readers left out and on weights that are not there."""
+    found: dict[str, str] = {}
+    for job in jobs:
+        kinds = bench.about(job)["left_out"]
+        if kinds:
+            found[job.set] = ", ".join(f"{count} '{kind}'" for kind, count in kinds.items())
+    lines = []
+    if found:
+        sets = "; ".join(f"{name}: {what}" for name, what in found.items())
+        lines.append(
+            f"Rows that the readers left out (python -m training.check names them): {sets}."
+        )
+    if header["missing_weights"]:
+        lines.append(f"Weights that were not there: {'; '.join(header['missing_weights'])}.")
+    return lines
 
 
 def _merge(path: Path, bench: Bench, jobs: Sequence[Job]) -> None:
@@ -138,7 +157,7 @@ def differences(results: Results) -> dict[str, Any]:
         ours, others = results.columns.get((first, name)), results.columns.get((second, name))
         if not ours or not others:
             continue
-        for kind, statistic in paper_tables.STATISTICS.items():
+        for kind, statistic in STATISTICS.items():
             found[f"{first} - {second} on {name}, {kind}"] = summary.difference(
                 ours, others, statistic, draws=results.draws
             )

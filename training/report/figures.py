@@ -13,7 +13,8 @@ from matplotlib.figure import Figure as Picture
 
 from training import metrics
 from training.report import published
-from training.report.paper_tables import CORNERS, Results
+from training.report.paper_tables import CORNERS
+from training.report.results import Results
 from training.report.samples import Columns
 
 matplotlib.use("Agg")

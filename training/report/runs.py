@@ -263,5 +263,5 @@ def _counts(kind: str) -> int:
 
 def _training(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what results must say of the training, of what the weights know."""
-    keys = ("command", "seed", "samples", "hours", "commit", "towns", "validation")
+    keys = ("command", "seeds", "samples", "hours", "commit", "validation")
     return {key: metadata[key] for key in keys if key in metadata}
