@@ -327,6 +327,7 @@ def test_center_only_and_its_anchors() -> None:
 
 def test_contact_sheet_marks_the_truth_where_it_is(tmp_path: Path) -> None:
     reader = on_disk(tmp_path)
+    reader.change = turned(lambda yaw: yaw + 2.0)
     sheet = contact_sheet(reader, [1], columns=1)
     label = reader.label(1)
     grid = label.grid.resampled(SIDE, SIDE)
