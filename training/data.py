@@ -75,6 +75,11 @@ class Samples(lightning.LightningDataModule):
     epoch: int | None = None
     about: dict[str, Any]
 
+    @property
+    def every(self) -> int:
+        """Batches between validations."""
+        raise NotImplementedError
+
     def shared(self) -> tuple[int, int]:
         """Return this process's rank and the number of processes."""
         trainer = self.trainer

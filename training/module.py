@@ -152,9 +152,10 @@ class Training(lightning.LightningModule):
             "lateral": float(np.median(np.abs(error[:, 0]))),
             "longitudinal": float(np.median(np.abs(error[:, 1]))),
         }
-        if hasattr(self.model, "set_sigma"):  # a regressor's Gaussian is fitted to its errors
+        model: Any = self.model
+        if hasattr(model, "set_sigma"):  # a regressor's Gaussian is fitted to its errors
             sigma = max(float(np.sqrt(np.mean(error**2))), 1e-3)
-            self.model.set_sigma(sigma)
+            model.set_sigma(sigma)
             figures["nll"] = math.log(2 * math.pi * sigma**2) + 1.0
         return figures
 

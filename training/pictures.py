@@ -85,7 +85,7 @@ def panel(
         aerial: (S, S, 3); ground: (h, w, 3); mass: (n, n) of the heatmap's cells.
         truth: (right, down) from the heatmap's middle, cells.
     """
-    plain = cv2.resize(aerial, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    plain: RGB = np.asarray(cv2.resize(aerial, (SIDE, SIDE)), dtype=np.uint8)
     shown = overlaid(plain, view, mass)
     row, column = np.unravel_index(int(mass.argmax()), mass.shape)
     middle = (view.output_size - 1) / 2
@@ -93,8 +93,8 @@ def panel(
     for picture in (plain, shown):
         cross(picture, view, truth, TRUTH)
     width = round(ground.shape[1] * SIDE / ground.shape[0])
-    beside = cv2.resize(ground, (width, SIDE), interpolation=cv2.INTER_LINEAR)
-    return np.hstack([plain, beside, shown])
+    beside = cv2.resize(ground, (width, SIDE))
+    return np.asarray(np.hstack([plain, beside, shown]), dtype=np.uint8)
 
 
 def overlaid(picture: RGB, view: View, mass: NDArray[np.float32]) -> RGB:

@@ -64,7 +64,7 @@ def process(
 def main() -> None:
     folder = Path(sys.argv[1])
     registry._READERS["plain"] = READER
-    Training.training_step = recorded(folder, int(sys.argv[2]))  # type: ignore[method-assign]
+    Training.training_step = recorded(folder, int(sys.argv[2]))  # type: ignore[method-assign, assignment]
     train.train(**options(folder, **json.loads(sys.argv[3])))
 
 

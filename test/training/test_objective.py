@@ -100,7 +100,7 @@ def test_the_forms_are_chosen_by_name() -> None:
     torch.manual_seed(0)
     model = registry.build("cvml", SETTINGS).eval()
     batch = batch_of(model)
-    common = {"sigma_cells": 2.0, "nce": 10.0}
+    common: dict[str, Any] = {"sigma_cells": 2.0, "nce": 10.0}
     plain = objective(model, batch, Weights(**common), 0.0)
     wide = objective(model, batch, Weights(nce_form="batch_wide", **common), 0.0)
     published = objective(model, batch, Weights(target="published", **common), 0.0)
@@ -122,11 +122,12 @@ def test_a_published_target_is_refused_where_the_heatmap_is_a_part_of_the_pictur
 
 def test_the_regression_is_in_half_sides_right_and_down() -> None:
     model: Any = registry.build("cvr", MODELS["cvr"]).eval()
-    for parameter in (model.head[2].weight, model.head[2].bias):
-        parameter.data.zero_()  # always the middle
+    model.head[2].weight.data.zero_()
+    model.head[2].bias.data.copy_(torch.tensor([0.1, -0.2]))  # whatever it is shown
     batch = batch_of(model, cell=2.0)
     loss = objective(model, batch, Weights(), 0.0)["loss"]
-    expected = np.mean(np.sum((batch.offset.numpy() / 2.0 / (SIZE / 2)) ** 2, axis=1))
+    truth = batch.offset.numpy() / 2.0 / (SIZE / 2)
+    expected = np.mean(np.sum(([0.1, -0.2] - truth) ** 2, axis=1))
     assert loss.item() == pytest.approx(float(expected), rel=1e-5)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from plain_reader import PlainReader
 from recorded_training import process, steps
+from training_runs import SETTINGS
 
-from cross_view_localizer.models import weights
-from training.order import Order
+from cross_view_localizer.models import registry, weights
+from training.datasets.pairs import PairDataset
+from training.order import AtEpoch, Order
 
 # A softmax ignores this bias: its gradient is rounding, which Adam makes steps of.
 NO_GRADIENT = "decoder.stages.3.conv2.bias"
@@ -62,6 +66,15 @@ def test_an_epoch_takes_each_row_once_and_the_next_in_another_order() -> None:
     assert [sorted(row for _, row in drawn) for drawn in epochs] == [list(range(8))] * 2
     assert {epoch for epoch, _ in epochs[1]} == {1}
     assert [row for _, row in epochs[0]] != [row for _, row in epochs[1]]
+
+
+def test_each_epoch_draws_a_row_anew(tmp_path: Path) -> None:
+    view = registry.build("cvml", SETTINGS).view
+    drawn = AtEpoch(PairDataset(PlainReader(tmp_path), view, seed=3), [5, 6, 7])
+    first, second = drawn[0, 1], drawn[1, 1]
+    assert first.name == second.name == "train:6"
+    assert not np.allclose(first.offset, second.offset)
+    np.testing.assert_array_equal(drawn[0, 1].offset, first.offset)
 
 
 def test_a_pass_goes_on_at_the_batch_reached_and_ends_at_the_next_validation() -> None:

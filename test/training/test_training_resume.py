@@ -57,6 +57,9 @@ def test_so_it_does_with_loader_processes(tmp_path: Path) -> None:
     assert process(broken, changes, fatal=5).returncode == -signal.SIGKILL
     assert process(broken, changes | {"resume": True}).returncode == 0
     check(whole, broken)
+    alone = tmp_path / "alone"
+    assert process(alone, LENGTH).returncode == 0
+    assert [s["places"] for s in steps(alone)] == [s["places"] for s in steps(whole)]
 
 
 def test_nothing_to_resume_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
