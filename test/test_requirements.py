@@ -76,7 +76,7 @@ def files(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
-@pytest.mark.parametrize("name", ["core", "ros", "demo", "training", "test"])
+@pytest.mark.parametrize("name", ["core", "ros", "demo", "training", "test", "convert"])
 def test_everything_is_pinned_exactly(name: str) -> None:
     loose = [line for line in pinned(name).values() if not re.search(r"==\d[\w.+]*(;|$)", line)]
     assert loose == []
@@ -88,7 +88,7 @@ def test_the_vehicle_keeps_numpy_1_and_opencv_4() -> None:
     assert re.match(r"opencv-python-headless==4\.", vehicle["opencv-python-headless"])
 
 
-@pytest.mark.parametrize("name", ["core", "ros", "demo", "training", "test", "vehicle"])
+@pytest.mark.parametrize("name", ["core", "ros", "demo", "training", "test", "convert", "vehicle"])
 def test_never_asks_for_what_pypi_has_under_another_meaning(name: str) -> None:
     # torchvision must match torch to the build: see core.txt.
     assert not {"launch", "cv-bridge", "torchvision"} & set(pinned(name))
