@@ -136,14 +136,17 @@ class Training(lightning.LightningModule):
         nearest = cells.round().long().clamp(0, size - 1)
         at_truth = place[torch.arange(len(place)), nearest[:, 1], nearest[:, 0]]
         nll = 2 * torch.log(batch.cell) - at_truth
-        self.results.append({"error": (found - cells) * cell, "nll": nll})
+        error = (found - cells) * cell
+        self.results.append({"error": error, "nll": nll, "cell": batch.cell})
 
     def summary(self) -> dict[str, float]:
         """Return the last validation's figures over all processes; errors in metres, NLL in nats
         over m².
         """
-        error = gathered(torch.cat([r["error"] for r in self.results]).float())
-        nll = gathered(torch.cat([r["nll"] for r in self.results]).float())
+        error, nll, cell = (
+            gathered(torch.cat([r[key] for r in self.results]).float())
+            for key in ("error", "nll", "cell")
+        )
         distance = np.hypot(error[:, 0], error[:, 1])
         figures = {
             "nll": float(nll.mean()),
@@ -154,9 +157,10 @@ class Training(lightning.LightningModule):
         }
         model: Any = self.model
         if hasattr(model, "set_sigma"):  # a regressor's Gaussian is fitted to its errors
-            sigma = max(float(np.sqrt(np.mean(error**2))), 1e-3)
+            scale = cell / model.view.output_gsd  # its metres are those of the view
+            sigma = max(float(np.sqrt(np.mean((error / scale[:, None]) ** 2))), 1e-3)
             model.set_sigma(sigma)
-            figures["nll"] = math.log(2 * math.pi * sigma**2) + 1.0
+            figures["nll"] = float(np.mean(np.log(2 * math.pi * (sigma * scale) ** 2))) + 1.0
         return figures
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

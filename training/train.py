@@ -7,6 +7,7 @@ On several GPUs or machines: ``torchrun --nproc_per_node 4 -m training.train …
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import time
@@ -147,8 +148,9 @@ def train(
     trainer = trainer_of(engine, out.stem, given, loading.batch, module.steps, shown, sanity)
     trainer.fit(module, datamodule=given, ckpt_path=checkpoint)
     if dry_run and trainer.is_global_zero:
+        validated = sum(len(one["nll"]) for one in module.results)
         print(
-            f"dry run: {module.seen} samples learned, {DRY_VALIDATION} validated, nothing written, "
+            f"dry run: {module.seen} samples learned, {validated} validated, nothing written, "
             f"{time.monotonic() - began:.0f} s"
         )
 
@@ -175,6 +177,8 @@ def main() -> None:
     """Command line; a mistake ends in one line."""
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    if os.environ.get("RANK", "0") != "0":  # of several processes, the first one speaks
+        sys.stdout = open(os.devnull, "w")
     try:
         jsonargparse.CLI(train, as_positional=False, exit_on_error=False)
     except (ValueError, jsonargparse.ArgumentError) as error:  # also WeightsError, DatasetError

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from plain_reader import PlainReader
 from safetensors.torch import save_file
 from training_runs import SETTINGS, run
 
@@ -68,6 +69,24 @@ def test_vigor_in_small_from_its_files_to_an_answer(
     assert float(mass.sum()) == pytest.approx(1, abs=1e-4)
 
 
+def test_a_regressor_gets_its_gaussian_from_the_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {k: v for k, v in SETTINGS.items() if k != "cells"} | {"layer_norm": True}
+    data = {"reader": "plain", "root": str(tmp_path)}
+    out = run(tmp_path, monkeypatch, model="cvr", settings=settings, choose_by="mean", data=data)
+    loaded = weights.load(out)
+    view = loaded.model.view
+    held_out = PairDataset(PlainReader(tmp_path, "validation"), view)
+    batch = collate([held_out[i] for i in range(len(held_out))])
+    with torch.no_grad():
+        place = loaded.model(batch.aerial, batch.ground).log_mass.flatten(1).argmax(1)
+    found = torch.stack([place % view.output_size, place // view.output_size], 1)
+    errors = found - batch.offset / batch.cell[:, None] - (view.output_size - 1) / 2
+    sigma = float(loaded.model.state_dict()["sigma"])
+    assert sigma == pytest.approx(float(errors.square().mean().sqrt()) * view.output_gsd, rel=1e-3)
+
+
 def test_broken_files_stop_the_training_unless_they_are_skipped(
     vigor_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,7 +112,7 @@ def test_a_dry_run_leaves_nothing_behind(
     data = {"reader": "plain", "root": str(tmp_path), "count": 40}
     run(tmp_path, monkeypatch, dry_run=True, samples=None, epochs=30, data=data)
     assert list(tmp_path.iterdir()) == []
-    assert "4 samples learned, 16 validated, nothing written" in capsys.readouterr().out
+    assert "dry run: 4 samples learned, 16 validated, nothing written" in capsys.readouterr().out
 
 
 def test_a_trunk_alone_starts_a_model(tmp_path: Path) -> None:
