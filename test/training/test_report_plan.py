@@ -39,7 +39,7 @@ def test_the_town_fills_all_four_tables_and_three_figures() -> None:
     assert {"table1", "table2", "table3", "table4"} <= set(one.tables)
     assert set(one.figures) == {"fig3", "fig5", "fig6"}
     variants = {"8,S+M", "1,S+G", "8,M", "8,S+G", "8,S+M+G", "8,S+M, no infoNCE", "1,S+M"}
-    assert set(one.tables["table1"]["variants"]) == variants
+    assert variants <= set(one.tables["table1"]["variants"])
     splits = {s.options.get("split") for s in one.sets.values()}
     assert one.sets["tuning"].options["split"] == "validation" and "calibration" not in splits
 
