@@ -22,8 +22,8 @@ from training.datasets.own_camera import OwnCamera
 from training.datasets.own_rows import read_rows
 from training.datasets.own_split import Blocks, by_location
 from training.datasets.pair import DatasetError
+from training.picture_files import save
 from training.town.layouts.own import LIST, RASTER, write
-from training.town.layouts.pictures import save
 from training.town.layouts.truth import Truth
 
 SEED = 11

@@ -21,6 +21,7 @@ from training.datasets.pair import (
     Label,
     Reader,
     read_rgb,
+    read_tile,
 )
 from training.datasets.pairs import NORTH, PairDataset, sample_of
 from training.datasets.sample import collate
@@ -162,3 +163,6 @@ def test_broken_pictures_are_named(tmp_path: Path) -> None:
         read_rgb(tmp_path / "d.png")
     with pytest.raises(DatasetError, match="no such file"):
         read_rgb(tmp_path / "e.png")
+    (tmp_path / "f.png").write_bytes(cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1])
+    with pytest.raises(DatasetError, match=r"f\.png: 40 x 30 px: expected a square"):
+        read_tile(tmp_path / "f.png")

@@ -36,6 +36,7 @@ from training.datasets.pair import (
     Problem,
     Reader,
     read_rgb,
+    read_tile,
 )
 
 Part = Literal["train", "validation", "test"]
@@ -182,10 +183,8 @@ class CvactReader(Reader):
         Raises:
             DatasetError: where the tile is missing, broken or not square.
         """
-        image = read_rgb(label.aerial_file)
+        image = read_tile(label.aerial_file)
         height, width = image.shape[:2]
-        if height != width:
-            raise DatasetError(f"{label.aerial_file}: {width} x {height} px: expected a square")
         gsd = label.grid.gsd * SIZE / width
         source = Grid(width, height, gsd, label.position, label.grid.up)
         if not self.is_polar:

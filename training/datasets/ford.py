@@ -53,6 +53,7 @@ from training.datasets.pair import (
     Problem,
     Reader,
     read_rgb,
+    read_tile,
 )
 
 Split = Literal["train", "validation", "test"]
@@ -235,10 +236,8 @@ class FordReader(Reader):
         Raises:
             DatasetError: where the tile is missing, broken or not square.
         """
-        image = read_rgb(label.aerial_file)
+        image = read_tile(label.aerial_file)
         height, width = image.shape[:2]
-        if height != width:
-            raise DatasetError(f"{label.aerial_file}: {width} x {height} px: expected a square")
         index = self._by_name[label.name]
         row, north = self._rows[index], float(self._north[index])
         # the tile lies so that the body has its Mercator pixel

@@ -47,6 +47,7 @@ from training.datasets.pair import (
     Problem,
     Reader,
     read_rgb,
+    read_tile,
 )
 
 Split = Literal["train", "validation", "test1", "test2"]
@@ -237,10 +238,8 @@ def tile_on(file: Path, middle: NDArray[np.float64], up: float, grid: Grid) -> R
     Raises:
         DatasetError: where the tile is missing, broken or not square.
     """
-    image = read_rgb(file)
+    image = read_tile(file)
     height, width = image.shape[:2]
-    if height != width:
-        raise DatasetError(f"{file}: {width} x {height} px: expected a square tile")
     tile = Grid(width, height, GSD, (float(middle[0]), float(middle[1])), up)
     return cropped(image, tile, grid)
 

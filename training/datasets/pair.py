@@ -151,6 +151,19 @@ def read_rgb(path: Path) -> RGB:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
+def read_tile(path: Path) -> RGB:
+    """Read a square aerial tile, (S, S, 3) uint8 RGB.
+
+    Raises:
+        DatasetError: where it is missing, broken or not square.
+    """
+    image = read_rgb(path)
+    height, width = image.shape[:2]
+    if height != width:
+        raise DatasetError(f"{path}: {width} x {height} px: expected a square tile")
+    return image
+
+
 def _truncated(content: NDArray[np.uint8]) -> bool:
     """Whether a PNG or JPEG lacks its end, which OpenCV would fill with grey without a word."""
     start, end = bytes(content[:4]), bytes(content[-64:])

@@ -26,6 +26,7 @@ from training.datasets.pair import (
     Problem,
     Reader,
     read_rgb,
+    read_tile,
 )
 from training.datasets.vigor_lists import (
     city_center,
@@ -221,10 +222,8 @@ class VigorReader(Reader):
         Raises:
             DatasetError: where the tile is missing, broken or not square.
         """
-        image = read_rgb(label.aerial_file)
+        image = read_tile(label.aerial_file)
         height, width = image.shape[:2]
-        if height != width:
-            raise DatasetError(f"{label.aerial_file}: {width} x {height} px: expected a square")
         return cropped(image, label.grid.resampled(width, height), grid)
 
     def ground(self, label: Label) -> GroundPicture:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from cross_view_localizer.geo import Datum, MapFrame
+from training.picture_files import save
 from training.town.layouts.crops import camera_picture
 from training.town.layouts.kitti import write_tile
 from training.town.layouts.mercator import anchored
-from training.town.layouts.pictures import save
 from training.town.layouts.truth import Truth, truth_at
 from training.town.town import CameraPose, Town
 

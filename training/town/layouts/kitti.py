@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
+from training.picture_files import save
 from training.town.layouts.crops import aerial_on, camera_picture
 from training.town.layouts.mercator import anchored
-from training.town.layouts.pictures import save
 from training.town.layouts.truth import Truth, truth_at
 from training.town.town import CameraPose, Town
 

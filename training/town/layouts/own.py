@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.transform import Affine
 
 from training.maps.geotiff import write_geotiff
-from training.town.layouts.pictures import save
+from training.picture_files import save
 from training.town.layouts.truth import Truth, truth_at
 from training.town.motion import along
 from training.town.place import UTM_GSD

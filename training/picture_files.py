@@ -1,4 +1,4 @@
-"""Writes the layouts' pictures."""
+"""Writes pictures to files."""
 
 from __future__ import annotations
 
