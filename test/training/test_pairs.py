@@ -23,7 +23,7 @@ from training.datasets.pair import (
     read_rgb,
     read_tile,
 )
-from training.datasets.pairs import NORTH, PairDataset, sample_of
+from training.datasets.pairs import NORTH, PairDataset, aerial_grid, heatmap_grid, sample_of
 from training.datasets.sample import collate
 
 NORTH_UP = View("panorama", 72, 36, 96, 0.75, 96, 0.75, heading_up=False)
@@ -130,6 +130,16 @@ def test_a_patch_laid_on_its_side_is_stood_up_for_a_heading_up_view(side: float)
     )
 
 
+@pytest.mark.parametrize("view", [NORTH_UP, HEADING_UP])
+def test_the_fit_tile_shows_the_protocols_patch_and_no_other(view: View) -> None:
+    patch = Grid(200, 200, 0.36, (12.0, -7.0), 0.8)
+    shown = aerial_grid(heatmap_grid(patch, view, "tile", patch.up), view)
+    np.testing.assert_allclose(shown.center, patch.center, atol=1e-9)
+    np.testing.assert_allclose(shown.extent, patch.extent)
+    searched = heatmap_grid(patch, view, "metric", patch.up)
+    assert searched.center == patch.center and searched.gsd == view.output_gsd
+
+
 def test_what_training_draws_depends_on_seed_epoch_and_row_only() -> None:
     reader = Spot(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
     first = PairDataset(reader, NORTH_UP, seed=3, vary=True)
@@ -163,6 +173,7 @@ def test_broken_pictures_are_named(tmp_path: Path) -> None:
         read_rgb(tmp_path / "d.png")
     with pytest.raises(DatasetError, match="no such file"):
         read_rgb(tmp_path / "e.png")
-    (tmp_path / "f.png").write_bytes(cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1])
+    oblong = cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1].tobytes()
+    (tmp_path / "f.png").write_bytes(oblong)
     with pytest.raises(DatasetError, match=r"f\.png: 40 x 30 px: expected a square"):
         read_tile(tmp_path / "f.png")
