@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from cross_view_localizer.camera import Camera
+    from cross_view_localizer.belief.heatmap import Heatmap
+    from cross_view_localizer.belief.modes import Mode
+    from cross_view_localizer.camera.camera import Camera
     from cross_view_localizer.geo import RigidTransform
-    from cross_view_localizer.heatmap import Heatmap
-    from cross_view_localizer.modes import Mode
-    from cross_view_localizer.prior import Prior
-    from cross_view_localizer.satellite_map import Patch
+    from cross_view_localizer.map.satellite_map import Patch
+    from cross_view_localizer.prior.prior import Prior
 
 
 class Reason(str, Enum):

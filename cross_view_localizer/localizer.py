@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cross_view_localizer.belief import Belief
-from cross_view_localizer.checks import Refused, check_reach, checked_frame, checked_prior, gate
+from cross_view_localizer.belief.belief import Belief
+from cross_view_localizer.belief.moments import moments
+from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
+from cross_view_localizer.gates import (
+    Refused,
+    check_reach,
+    checked_frame,
+    checked_prior,
+    gate,
+    major_std,
+)
 from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
 from cross_view_localizer.localizer_config import LocalizerConfig
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.map.satellite_map import SatelliteMap
+from cross_view_localizer.map.search import (
+    NORTH,
+    Keeping,
+    LittleImagery,
+    OutsideMap,
+    Searched,
+    Searcher,
+)
+from cross_view_localizer.models.network import Network
 from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
-from cross_view_localizer.network import Network
-from cross_view_localizer.pose import bounded, moments, to_base
-from cross_view_localizer.prior import Prior, PriorRefusal
-from cross_view_localizer.satellite_map import SatelliteMap
-from cross_view_localizer.searched import NORTH, Place, Searched, Searcher, turned
-from cross_view_localizer.view import ViewMaker
+from cross_view_localizer.poses import bounded, to_base
+from cross_view_localizer.prior.prior import Prior, PriorRefusal
+from cross_view_localizer.views import View
 
 __all__ = ["Estimate", "Frame", "Localizer", "LocalizerConfig", "Reason", "refusal"]
+
+
+def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+    """Return a (2,) vector turned counter-clockwise."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the prior puts the point that the model finds (usually the camera).
+
+    Attributes:
+        xy: (2,) metres in ``map``.
+        lever: (2,) the point in ``base_link``, metres.
+        azimuth: of the camera, radians; north where the heading is unknown.
+        prior: of ``base_link``.
+    """
+
+    xy: NDArray[np.float64]
+    lever: NDArray[np.float64]
+    azimuth: float
+    prior: Prior
 
 
 class Localizer:
@@ -55,7 +94,7 @@ class Localizer:
         self.metadata = model.metadata
         self._reference = _reference_point(model.metadata)
         self._network = Network(model.model, self.config.device, self.config.precision)
-        self._searcher = Searcher(satellite_map, self._network, self.config)
+        self._searcher = Searcher(satellite_map, self._network, _keeping(self.config))
         self._maker: tuple[object, ViewMaker] | None = None
         if self.config.warm_up:
             self.warm_up()
@@ -136,7 +175,7 @@ class Localizer:
         maker = self._view_maker(frame)
         place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
         check_reach(place.prior, self.config.prior_sigmas, self.searchable_half)
-        searched = self._searcher.around(place, self.searchable_half)
+        searched = self._searched(place)
         with self._network.timed("view"):
             image, rotation = self._ground(maker, frame, place, searched.grid.up)
         log_mass, offsets = self._network.match(
@@ -175,16 +214,25 @@ class Localizer:
             self._maker = (key, maker)
         return self._maker[1]
 
-    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> Place:
+    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> _Place:
         """Take the prior from base_link to the point that the model finds."""
-        lever = frame.camera_in_base.translation[:2] + turned(self._reference, azimuth)
+        lever = frame.camera_in_base.translation[:2] + _turned(self._reference, azimuth)
         xy = np.array([prior.x, prior.y], dtype=np.float64)
         if prior.yaw is None:
-            return Place(xy, lever, NORTH, prior)
-        return Place(xy + turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
+            return _Place(xy, lever, NORTH, prior)
+        return _Place(xy + _turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
+
+    def _searched(self, place: _Place) -> Searched:
+        reach = self.config.prior_sigmas * major_std(place.prior.covariance)
+        try:
+            return self._searcher.around(place.xy, place.azimuth, reach, self.searchable_half)
+        except OutsideMap as error:
+            raise Refused(Reason.OUTSIDE_MAP, str(error)) from error
+        except LittleImagery as error:
+            raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
 
     def _ground(
-        self, maker: ViewMaker, frame: Frame, place: Place, up: float
+        self, maker: ViewMaker, frame: Frame, place: _Place, up: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the ground picture and its rotation, with the patch's up as the way ahead.
 
@@ -208,7 +256,7 @@ class Localizer:
         self,
         log_mass: NDArray[np.float32],
         offsets: NDArray[np.float64],
-        place: Place,
+        place: _Place,
         searched: Searched,
     ) -> Belief:
         grid, support = searched.grid, searched.support
@@ -223,7 +271,7 @@ class Localizer:
         return belief.times_prior(place.xy, covariance[:2, :2], yaw_variance)
 
     def _answer(
-        self, frame: Frame, belief: Belief, place: Place, searched: Searched, azimuth: float
+        self, frame: Frame, belief: Belief, place: _Place, searched: Searched, azimuth: float
     ) -> Estimate:
         """Take a belief about the reference point to base_link and through the gates."""
         offset, spread = moments(belief, self.calibration)
@@ -258,6 +306,12 @@ class Localizer:
             raw_pose=pose,
             raw_covariance=bounds,
         )
+
+
+def _keeping(config: LocalizerConfig) -> Keeping:
+    return Keeping(
+        config.min_coverage, config.reuse_aerial, config.reuse_distance, config.reuse_angle
+    )
 
 
 def _without_answer(

@@ -12,12 +12,12 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.estimate import Frame
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.prior import Prior
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.map.satellite_map import SatelliteMap
+from cross_view_localizer.prior.prior import Prior
 
 SIDE, GSD = 1200, 0.25
 PINHOLE = Camera("pinhole", 320, 240, np.array([[200.0, 0, 159.5], [0, 200, 119.5], [0, 0, 1]]))

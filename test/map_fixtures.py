@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.satellite_map import Patch
+from cross_view_localizer.map.satellite_map import Patch
 
 OXFORD = Datum(51.752, -1.258)
 

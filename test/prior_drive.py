@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cross_view_localizer.prior import Prior, PriorConfig, PriorEstimator
+from cross_view_localizer.prior.prior import Prior, PriorConfig, PriorEstimator
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

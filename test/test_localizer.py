@@ -12,7 +12,7 @@ import pytest
 import torch
 from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.estimate import Estimate
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
@@ -56,8 +56,10 @@ def test_base_link_is_found(world: FlatWorld, heading: float, ground: str) -> No
     assert estimate.confidence > 0.5 and estimate.model_id == "correlation-unlearned"
     # What RViz shows: the axis-aligned map's maximum is the pose.
     assert estimate.heatmap is not None
-    flat = estimate.heatmap.resampled(Grid(110, 110, CELL, estimate.heatmap.grid.center))
-    assert np.abs(flat.argmax_xy() - estimate.pose[:2]).max() <= CELL
+    flat = Grid(110, 110, CELL, estimate.heatmap.grid.center)
+    mass = estimate.heatmap.mass_on(flat)
+    row, column = np.unravel_index(mass.argmax(), mass.shape)
+    assert np.abs(flat.pixel_to_map((column, row)) - estimate.pose[:2]).max() <= CELL
     assert (estimate.modes[0].x, estimate.modes[0].y) == pytest.approx(estimate.pose[:2])
 
 

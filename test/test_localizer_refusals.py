@@ -12,21 +12,21 @@ import torch
 from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
 from torch import Tensor
 
-from cross_view_localizer.calibration import Calibration
-from cross_view_localizer.checks import gate
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.estimate import Estimate, Frame, Reason
+from cross_view_localizer.gates import gate
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
+from cross_view_localizer.map.satellite_map import MapError, Patch
 from cross_view_localizer.models.contract import (
     CrossViewModel,
     GroundInput,
     Scores,
-    View,
     log_softmax_map,
 )
 from cross_view_localizer.models.weights import LoadedModel
-from cross_view_localizer.prior import PriorRefusal
-from cross_view_localizer.satellite_map import MapError, Patch
+from cross_view_localizer.prior.prior import PriorRefusal
+from cross_view_localizer.views import View
 
 MOUNT = mounting(1.0, 0.0, 1.5)
 VIEW = View("pinhole", 32, 24, 48, 1.0, 48, 1.0)

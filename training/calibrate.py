@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from cross_view_localizer.belief import Belief
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.belief import Belief
+from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.pose import moments
 from training import metrics
 
 

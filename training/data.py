@@ -10,7 +10,7 @@ import lightning
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training.datasets import registry
 from training.datasets.check import usable
 from training.datasets.pair import DatasetError, Reader

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.contract import CrossViewModel

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 
 POSITIVE_ABOVE = 1e-2
 """Cells whose label does not exceed this are no positives (the authors' code)."""

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training.datasets.sample import Batch
 
 RGB = NDArray[np.uint8]

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.belief import Belief
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.heatmap import Heatmap
-from cross_view_localizer.models.contract import View
 from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.views import View
 from training import metrics
 from training.datasets.pair import Label, Reader
 from training.datasets.pairs import Fit, ground_picture, sample_of
@@ -203,7 +203,7 @@ def measured(
     sample, label, told = frame
     known = calibration or Calibration()
     grid = grid_of(sample, label, view)
-    heatmap = Heatmap.from_scores(log_mass, grid, known.temperature, background=known.background)
+    heatmap = Belief.from_scores(log_mass, yaw_offsets, grid, known).heatmap
     truth = sample.position
     row, column = heatmap.argmax_cell()
     found, mode = heatmap.argmax_xy(), heatmap.peak_xy()

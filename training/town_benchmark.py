@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.estimate import Frame
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.localizer_config import LocalizerConfig
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.models.weights import LoadedModel
-from cross_view_localizer.prior import Prior
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.prior.prior import Prior
+from cross_view_localizer.views import View
 from training.datasets.town import render
 from training.records import FrameRecord, record
 from training.town.drive import write_map

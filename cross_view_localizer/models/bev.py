@@ -16,22 +16,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cross_view_localizer.models.backbone import Pyramid, conv_bn_relu
 from cross_view_localizer.models.contract import (
     CrossViewModel,
     GroundInput,
     Scores,
-    View,
     log_softmax_map,
 )
-from cross_view_localizer.models.horizon import Horizon
-from cross_view_localizer.models.lift import (
+from cross_view_localizer.models.parts.backbone import Pyramid, conv_bn_relu
+from cross_view_localizer.models.parts.horizon import Horizon
+from cross_view_localizer.models.parts.lift import (
     project_panorama,
     project_pinhole,
     sample_features,
     small_rotation,
     to_optical,
 )
+from cross_view_localizer.views import View
 
 CELL = 1.0  # metres per template cell: two aerial pixels
 VIEWS = {

@@ -19,10 +19,10 @@ from cross_view_localizer.models.contract import (
     CrossViewModel,
     GroundInput,
     Scores,
-    View,
     log_softmax_map,
 )
-from cross_view_localizer.models.lift import project_panorama, project_pinhole, to_optical
+from cross_view_localizer.models.parts.lift import project_panorama, project_pinhole, to_optical
+from cross_view_localizer.views import View
 
 
 class GroundCode(NamedTuple):

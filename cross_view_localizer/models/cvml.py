@@ -18,13 +18,13 @@ from cross_view_localizer.models.contract import (
     CrossViewModel,
     GroundInput,
     Scores,
-    View,
     log_softmax_map,
 )
-from cross_view_localizer.models.decoder import Decoder, Window
-from cross_view_localizer.models.kernel import conv_kernel
-from cross_view_localizer.models.safa import Safa, split_cells, unit_length
-from cross_view_localizer.models.vgg import BACKBONES, Preprocess, VggTrunk, pool_same
+from cross_view_localizer.models.parts.decoder import Decoder, Window
+from cross_view_localizer.models.parts.kernel import conv_kernel
+from cross_view_localizer.models.parts.safa import Safa, split_cells, unit_length
+from cross_view_localizer.models.parts.vgg import BACKBONES, Preprocess, VggTrunk, pool_same
+from cross_view_localizer.views import View
 
 VIEWS = {
     # Zoom-20 tiles of 640 px at the paper's 0.114 m/px, resized to 512; the panorama's middle looks

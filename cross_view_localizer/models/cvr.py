@@ -18,13 +18,19 @@ from cross_view_localizer.models.contract import (
     CrossViewModel,
     GroundInput,
     Scores,
-    View,
     log_softmax_map,
 )
 from cross_view_localizer.models.cvml import make_view
-from cross_view_localizer.models.kernel import conv_kernel
-from cross_view_localizer.models.safa import Safa
-from cross_view_localizer.models.vgg import BACKBONES, BackboneSpec, Preprocess, VggTrunk, pool_same
+from cross_view_localizer.models.parts.kernel import conv_kernel
+from cross_view_localizer.models.parts.safa import Safa
+from cross_view_localizer.models.parts.vgg import (
+    BACKBONES,
+    BackboneSpec,
+    Preprocess,
+    VggTrunk,
+    pool_same,
+)
+from cross_view_localizer.views import View
 
 
 class CVR(CrossViewModel):

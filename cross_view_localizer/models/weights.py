@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel
 

@@ -12,12 +12,12 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from cross_view_localizer.ros import parameters as table
-from cross_view_localizer.ros.diagnostics import DiagnosticsPublisher
+from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
+from cross_view_localizer.ros.outgoing.diagnostics import DiagnosticsPublisher
+from cross_view_localizer.ros.outgoing.reporter import Reporter
+from cross_view_localizer.ros.outgoing.status import Status
 from cross_view_localizer.ros.parameters import ParameterError, Parameters
-from cross_view_localizer.ros.reporter import Reporter
 from cross_view_localizer.ros.session import Session
-from cross_view_localizer.ros.static_transforms import StaticTransforms
-from cross_view_localizer.ros.status import Status
 
 _OK, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 

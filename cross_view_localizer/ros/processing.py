@@ -7,16 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.localizer import Localizer
-from cross_view_localizer.prior import Prior, PriorEstimator, PriorRefusal
-from cross_view_localizer.ros import conversions
-from cross_view_localizer.ros.images import ConversionError, compressed_to_rgb, image_to_rgb
+from cross_view_localizer.prior.prior import Prior, PriorEstimator, PriorRefusal
+from cross_view_localizer.ros.incoming import conversions
+from cross_view_localizer.ros.incoming.images import (
+    ConversionError,
+    compressed_to_rgb,
+    image_to_rgb,
+)
+from cross_view_localizer.ros.incoming.sensor_inputs import SensorInputs
+from cross_view_localizer.ros.incoming.static_transforms import MissingFrameError, StaticTransforms
 from cross_view_localizer.ros.parameters import Parameters
-from cross_view_localizer.ros.sensor_inputs import SensorInputs
-from cross_view_localizer.ros.static_transforms import MissingFrameError, StaticTransforms
 
 
 @dataclass(frozen=True)

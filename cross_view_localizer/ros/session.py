@@ -15,17 +15,17 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from cross_view_localizer.estimate import Estimate, Reason, refusal
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
-from cross_view_localizer.prior import PriorConfig, PriorEstimator
-from cross_view_localizer.ros.image_input import ImageInput
+from cross_view_localizer.prior.prior import PriorConfig, PriorEstimator
+from cross_view_localizer.prior.stamp_gate import StampGate, Verdict
+from cross_view_localizer.ros.incoming.image_input import ImageInput
+from cross_view_localizer.ros.incoming.sensor_inputs import SensorInputs
+from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.messages import stamp_of
-from cross_view_localizer.ros.outputs import Outputs
+from cross_view_localizer.ros.outgoing.outputs import Outputs
+from cross_view_localizer.ros.outgoing.reporter import Reporter
 from cross_view_localizer.ros.parameters import Parameters
 from cross_view_localizer.ros.processing import Job, Processor
-from cross_view_localizer.ros.reporter import Reporter
-from cross_view_localizer.ros.sensor_inputs import SensorInputs
-from cross_view_localizer.ros.static_transforms import StaticTransforms
 from cross_view_localizer.ros.worker import Worker
-from cross_view_localizer.stamp_gate import StampGate, Verdict
 
 # Image and sensors see the same jump one after the other; within this time it is one jump.
 _SAME_JUMP = 2.0

@@ -6,7 +6,7 @@ import torch
 
 from cross_view_localizer.models.bev import PANORAMA_ROWS, BevModel
 from cross_view_localizer.models.contract import GroundInput
-from cross_view_localizer.models.lift import (
+from cross_view_localizer.models.parts.lift import (
     project_panorama,
     project_pinhole,
     sample_features,

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from cross_view_localizer.models import registry, weights
-from cross_view_localizer.models.contract import GroundInput, Scores, View
+from cross_view_localizer.models.contract import GroundInput, Scores
 from cross_view_localizer.models.cvml import CVML, VIEWS
-from cross_view_localizer.models.safa import Safa, split_cells, unit_length
-from cross_view_localizer.models.upconv import UpConv
-from cross_view_localizer.models.vgg import Preprocess, pool_same
+from cross_view_localizer.models.parts.safa import Safa, split_cells, unit_length
+from cross_view_localizer.models.parts.upconv import UpConv
+from cross_view_localizer.models.parts.vgg import Preprocess, pool_same
+from cross_view_localizer.views import View
 
 Array = NDArray[np.float64]
 SMALL: dict[str, Any] = {

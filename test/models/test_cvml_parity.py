@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cross_view_localizer.models import tensorflow_names
 from cross_view_localizer.models.contract import GroundInput
 from cross_view_localizer.models.cvml import CVML
+from training.weights import tensorflow_names
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT.parent / "shared" / "reference"

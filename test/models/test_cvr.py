@@ -11,7 +11,7 @@ import pytest
 import torch
 from localizer_world import PANORAMA, flat_world, mounting, prior_at
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.models import registry, weights
 from cross_view_localizer.models.contract import GroundInput

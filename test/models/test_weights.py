@@ -15,10 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.models import registry, weights
-from cross_view_localizer.models.contract import CrossViewModel, GroundInput, Scores, View
+from cross_view_localizer.models.contract import CrossViewModel, GroundInput, Scores
 from cross_view_localizer.models.weights import WeightsError, load, save
+from cross_view_localizer.views import View
 
 
 class Tiny(CrossViewModel):

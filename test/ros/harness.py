@@ -361,3 +361,10 @@ def running(
             process.process.wait()
         print(process.log)
         peer.close()
+
+
+def level_of(status: Any) -> int:
+    """A DiagnosticStatus's level as a number (rclpy gives a byte)."""
+    return (
+        int.from_bytes(status.level, "little") if isinstance(status.level, bytes) else status.level
+    )

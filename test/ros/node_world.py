@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY
 from cross_view_localizer.geo import Datum, MapFrame, RigidTransform
 
 DATUM = Datum(51.7520, -1.2577)

@@ -12,8 +12,8 @@ from nav_msgs.msg import Odometry  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Imu, NavSatFix  # noqa: E402
 
 from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa: E402
-from cross_view_localizer.ros import conversions  # noqa: E402
-from cross_view_localizer.ros.images import ConversionError  # noqa: E402
+from cross_view_localizer.ros.incoming import conversions  # noqa: E402
+from cross_view_localizer.ros.incoming.images import ConversionError  # noqa: E402
 
 K = np.array([[400.0, 0, 319.5], [0, 400, 239.5], [0, 0, 1]])
 

@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from heatmaps import heatmap_of
 
 pytest.importorskip("nav_msgs.msg")
 
+from cross_view_localizer.belief.heatmap import Heatmap  # noqa: E402
 from cross_view_localizer.grid import Grid  # noqa: E402
-from cross_view_localizer.heatmap import Heatmap  # noqa: E402
-from cross_view_localizer.ros.heatmap_grid import (  # noqa: E402
+from cross_view_localizer.ros.outgoing.heatmap_grid import (  # noqa: E402
     display_grid,
     display_scale,
     heatmap_message,
-    mass_on,
 )
 
 
@@ -22,7 +22,7 @@ def blob(up: float, center: tuple[float, float] = (103.3, -57.8), std: float = 2
     grid = Grid(96, 96, 0.5, center, up)
     u, v = np.meshgrid(np.arange(96), np.arange(96))
     at = np.array([47.5 + 8, 47.5 - 14])
-    return Heatmap.from_scores(-((u - at[0]) ** 2 + (v - at[1]) ** 2) * 0.125 / std**2, grid)
+    return heatmap_of(-((u - at[0]) ** 2 + (v - at[1]) ** 2) * 0.125 / std**2, grid)
 
 
 @pytest.mark.parametrize("up", [0.0, 0.3, math.pi / 2, 2.5, -1.2])
@@ -30,7 +30,7 @@ def blob(up: float, center: tuple[float, float] = (103.3, -57.8), std: float = 2
 def test_mass_and_maximum_survive_resampling(up: float, resolution: float) -> None:
     heatmap = blob(up)
     grid = display_grid(heatmap.grid, resolution)
-    mass = mass_on(heatmap, grid)
+    mass = heatmap.mass_on(grid)
     assert mass.sum() == pytest.approx(1.0, abs=1e-5)
     rows, columns = np.indices(mass.shape)
     uv = np.array([(mass * columns).sum(), (mass * rows).sum()])

@@ -11,7 +11,7 @@ pytest.importorskip("sensor_msgs.msg")
 
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
-from cross_view_localizer.ros.images import (  # noqa: E402
+from cross_view_localizer.ros.incoming.images import (  # noqa: E402
     CHANNELS,
     ConversionError,
     compressed_to_rgb,

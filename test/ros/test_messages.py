@@ -9,7 +9,7 @@ pytest.importorskip("geometry_msgs.msg")
 pytest.importorskip("cross_view_localizer.msg")
 
 from cross_view_localizer.estimate import Estimate, Reason, refusal  # noqa: E402
-from cross_view_localizer.prior import Prior  # noqa: E402
+from cross_view_localizer.prior.prior import Prior  # noqa: E402
 from cross_view_localizer.ros.messages import (  # noqa: E402
     covariance36,
     estimate_message,

@@ -11,11 +11,9 @@ import node_world as world
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from harness import NODE, Peer
+from harness import NODE, Peer, level_of
 from sensor_messages import SECOND, fix_message, header, image_message, info_message, stamp_message
 from sensor_msgs.msg import NavSatFix
-
-from cross_view_localizer.ros.diagnostics import level_of
 
 # Every test takes stamps of its own, an hour after the last one's.
 _HOURS = count(1)

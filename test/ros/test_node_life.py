@@ -19,13 +19,12 @@ from harness import (
     NODE,
     NodeProcess,
     Peer,
+    level_of,
     running,
     wait_for,
 )
 from lifecycle_msgs.srv import ChangeState
 from sensor_messages import SECOND
-
-from cross_view_localizer.ros.diagnostics import level_of
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,11 @@ import cv2
 import node_world as world
 import numpy as np
 import pytest
-from harness import LATCHED, NODE, Peer, wait_for
+from harness import LATCHED, NODE, Peer, level_of, wait_for
 from nav_msgs.msg import OccupancyGrid
 from sensor_messages import SECOND, stamp_of
 from sensor_msgs.msg import NavSatFix
 from visualization_msgs.msg import Marker
-
-from cross_view_localizer.ros.diagnostics import level_of
 
 START = 1_700_000_000 * SECOND
 HEADINGS = {START + k * SECOND: math.radians(d) for k, d in enumerate((0, 90, 200), start=1)}

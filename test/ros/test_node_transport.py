@@ -10,12 +10,10 @@ import cv2
 import node_world as world
 import numpy as np
 import pytest
-from harness import NODE, Peer
+from harness import NODE, Peer, level_of
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_messages import SECOND, header, image_message
 from sensor_msgs.msg import CompressedImage, Image
-
-from cross_view_localizer.ros.diagnostics import level_of
 
 START = 1_670_000_000 * SECOND
 HERE = (0.0, 5.0, 0.3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cross_view_localizer.geo import RigidTransform
-from cross_view_localizer.ros.static_transforms import MissingFrameError, StaticTransforms
+from cross_view_localizer.ros.incoming.static_transforms import MissingFrameError, StaticTransforms
 
 QUARTER = RigidTransform.from_euler((1.0, 2.0, 3.0), (0.0, 0.0, math.pi / 2))
 TILT = RigidTransform.from_euler((0.5, 0.0, 0.0), (-math.pi / 2, 0.0, -math.pi / 2))

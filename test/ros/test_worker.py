@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from cross_view_localizer.ros.status import WINDOW, Status
+from cross_view_localizer.ros.outgoing.status import WINDOW, Status
 from cross_view_localizer.ros.worker import Worker
 
 

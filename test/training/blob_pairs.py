@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cross_view_localizer.calibration import Calibration
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import (
     CrossViewModel,
     GroundInput,
     Scores,
-    View,
     log_softmax_map,
 )
 from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.views import View
 from training.datasets.pair import RGB, GroundPicture, Label, Problem, Reader
 
 NORTH = math.pi / 2

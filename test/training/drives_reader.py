@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import RGB, GroundPicture, Label, Reader, read_rgb

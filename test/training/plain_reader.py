@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import RGB, DatasetError, GroundPicture, Label, Reader
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cross_view_localizer.calibration import Calibration
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
 from training.calibrate import HeldOut, assess, fit, fit_floor
 

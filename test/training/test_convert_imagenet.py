@@ -17,7 +17,7 @@ from torch.nn import functional
 from cross_view_localizer.models import weights
 from cross_view_localizer.models.cvml import CVML
 from cross_view_localizer.models.cvr import CVR
-from cross_view_localizer.models.vgg import BACKBONES, MEAN_BGR, Preprocess, VggTrunk
+from cross_view_localizer.models.parts.vgg import BACKBONES, MEAN_BGR, Preprocess, VggTrunk
 from training.weights import imagenet
 from training.weights.imagenet import CONVOLUTIONS, SOURCES, Source, fill_trunks
 

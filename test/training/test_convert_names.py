@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cross_view_localizer.localizer import _reference_point
-from cross_view_localizer.models import registry, tensorflow_names, weights
+from cross_view_localizer.models import registry, weights
 from cross_view_localizer.models.cvml import CVML
-from training.weights import convert
+from training.weights import convert, tensorflow_names
 from training.weights.tensorflow_checkpoint import (
     Array,
     CheckpointError,

@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import torch
 
-from cross_view_localizer.models import tensorflow_names, weights
+from cross_view_localizer.models import weights
 from cross_view_localizer.models.contract import GroundInput
 from cross_view_localizer.models.cvml import CVML
-from training.weights import convert
+from training.weights import convert, tensorflow_names
 from training.weights.tensorflow_checkpoint import Array, Checkpoint, CheckpointError
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ pytest.importorskip("rclpy")
 
 from rich.console import Console
 
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.demo.__main__ import REMAP, main
 from training.demo.chain import ESTIMATE, TOPICS, Backlog, run_chain
 from training.demo.folder import FolderError, result_folder

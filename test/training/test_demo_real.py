@@ -15,8 +15,8 @@ pytest.importorskip("rclpy")
 
 from cross_view_localizer.geo import MapFrame, yaw_from_quaternion
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.models.weights import without_weights
-from cross_view_localizer.satellite_map import SatelliteMap
 from training.bags.store import open_bag
 from training.demo.results import interpolated, read_messages, stamp_of
 from training.demo_real import kitti

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plain_scene import PlainScene
 
 from cross_view_localizer.geo import MapFrame, yaw_from_quaternion
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.bags.messages import Messages
 from training.bags.store import BagError, open_bag
 from training.town.drive import Drive, make_drive

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training import losses
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training.datasets.aerial_source import cropped
 from training.datasets.pair import (
     RGB,

@@ -9,7 +9,7 @@ import pytest
 import reader_proof
 from reader_proof import assert_content, assert_mutants_fail, assert_truth, content_error
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import AerialSource

@@ -20,7 +20,7 @@ import reader_proof
 from numpy.typing import NDArray
 
 from cross_view_localizer.geo import MapFrame
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training.datasets import registry, robotcar, robotcar_lists, robotcar_map
 from training.datasets.pair import DatasetError, GroundPicture, Label
 from training.datasets.pairs import PairDataset

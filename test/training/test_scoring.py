@@ -13,8 +13,8 @@ import torch
 from blob_pairs import NORTH, SIDE, BlobReader, blob_model
 from numpy.typing import NDArray
 
-from cross_view_localizer.calibration import Calibration
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.views import View
 from training.datasets.pair import GroundPicture, Label
 from training.scoring import Frame, Frames, HeadingNoise, Scored, drawn, grid_of, measured, score
 

@@ -16,7 +16,8 @@ import torch
 from plain_reader import PlainReader
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import Scores, View
+from cross_view_localizer.models.contract import Scores
+from cross_view_localizer.views import View
 from training import losses, scoring
 from training.datasets.pair import Label
 from training.datasets.pairs import sample_of

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training.data import loader
 from training.datasets.pair import read_rgb
 from training.datasets.pairs import PairDataset

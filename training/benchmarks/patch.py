@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import View
-from cross_view_localizer.satellite_map import SatelliteMap
-from cross_view_localizer.view import ViewMaker
+from cross_view_localizer.map.satellite_map import SatelliteMap
+from cross_view_localizer.views import View
 
 BUDGET_MS = 5.0
 # What caches may hold when full: GDAL's blocks, source windows, one patch in the making.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.aerial_source import cropped

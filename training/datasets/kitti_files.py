@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.camera.camera import Camera
 from training.datasets.pair import DatasetError, Problem
 
 FRAME = re.compile(r"(\d{4}_\d\d_\d\d)/(\1_drive_\d+_\w+)/(\d+)\.png")

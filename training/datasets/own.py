@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.satellite_map import MapError, SatelliteMap
+from cross_view_localizer.map.satellite_map import MapError, SatelliteMap
 from training.datasets.own_camera import OwnCamera
 from training.datasets.own_rows import Row, read_rows
 from training.datasets.own_split import Blocks, by_location

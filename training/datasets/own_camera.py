@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import rotation_from_euler
 from training.datasets.pair import RGB, DatasetError, GroundPicture
 

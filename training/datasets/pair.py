@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from torch.utils.data import Dataset
 
+from cross_view_localizer.camera.resample import resized, rolled
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import View
-from cross_view_localizer.resample import resized, rolled
+from cross_view_localizer.views import View
 from training.datasets.augment import augment
 from training.datasets.pair import GroundPicture, Label, Reader
 from training.datasets.sample import Sample

@@ -18,7 +18,7 @@ from rasterio.transform import Affine
 
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.satellite_map import MapError, SatelliteMap
+from cross_view_localizer.map.satellite_map import MapError, SatelliteMap
 from training.datasets.pair import RGB, DatasetError
 
 UTM = "EPSG:32630"

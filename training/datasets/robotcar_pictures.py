@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from training.datasets.bayer import LookUpTable, demosaic, read_bayer, read_intrinsics
 from training.datasets.pair import DatasetError, GroundPicture, read_rgb
 

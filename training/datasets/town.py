@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import View
+from cross_view_localizer.views import View
 from training.datasets.aerial_source import AerialSource
 from training.datasets.augment import augment
 from training.datasets.sample import Sample, tilt_between

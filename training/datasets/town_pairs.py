@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from cross_view_localizer.camera import Camera
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import RGB, DatasetError, GroundPicture, Label, Reader
 from training.datasets.town_cache import Recipe, folder_of, open_town, prepare

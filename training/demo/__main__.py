@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cross_view_localizer.satellite_map import MapError, SatelliteMap
+from cross_view_localizer.map.satellite_map import MapError, SatelliteMap
 from training.bags.store import BagError
 from training.demo.chain import ChainReport, run_chain
 from training.demo.folder import FolderError, result_folder

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.demo.results import Frames
 from training.demo.scenes import RGB, SceneMaker
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.demo.chain import HEATMAP
 from training.demo.results import Floats, Frames, read_messages, stamp_of
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from cross_view_localizer.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.estimate import Estimate, Frame
 from cross_view_localizer.geo import Datum, MapFrame, RigidTransform
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.models.weights import LoadedModel
-from cross_view_localizer.prior import Prior
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.prior.prior import Prior
 from training.demo_real.samples import NORTH, Panorama
 from training.maps.geotiff import write_geotiff
 

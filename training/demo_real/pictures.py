@@ -10,7 +10,7 @@ import numpy as np
 
 from cross_view_localizer.estimate import Estimate
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.satellite_map import SatelliteMap
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.demo.pictures import write_png
 from training.demo.results import Frames
 from training.demo.scenes import (

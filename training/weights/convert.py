@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple
 import jsonargparse
 import numpy as np
 
-from cross_view_localizer.models import tensorflow_names, weights
+from cross_view_localizer.models import weights
 from cross_view_localizer.models.cvml import CVML
+from training.weights import tensorflow_names
 from training.weights.tensorflow_checkpoint import (
     Array,
     Checkpoint,

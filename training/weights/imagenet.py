@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cross_view_localizer.models import registry, weights
-from cross_view_localizer.models.vgg import MEAN_BGR, VggTrunk
+from cross_view_localizer.models.parts.vgg import MEAN_BGR, VggTrunk
 
 
 class Source(NamedTuple):

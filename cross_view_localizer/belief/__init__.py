@@ -1,0 +1,1 @@
+"""A distribution over positions and headings: heatmap, modes, moments, calibration."""

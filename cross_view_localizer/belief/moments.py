@@ -1,0 +1,57 @@
+"""The covariance of a belief about its mode."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cross_view_localizer.belief.belief import Belief
+from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.belief.heatmap import Heatmap
+from cross_view_localizer.belief.modes import basins, cell_axes, second_moments
+
+
+def mode_weights(heatmap: Heatmap, calibration: Calibration) -> NDArray[np.float64]:
+    """Return the (H, W) mass that the covariance sums over (see :class:`Calibration`)."""
+    mass = heatmap.mass
+    if calibration.moments == "basin":
+        peaks = basins(heatmap.log_mass, max(1, round(3.0 / heatmap.grid.gsd)))
+        row, column = heatmap.argmax_cell()
+        return np.where(peaks == peaks[row, column], mass, 0.0)
+    if calibration.moments == "radius":
+        return np.where(heatmap.distance(heatmap.peak_xy()) <= calibration.radius, mass, 0.0)
+    return mass
+
+
+def moments(belief: Belief, calibration: Calibration) -> tuple[float, NDArray[np.float64]]:
+    """Return (heading offset, (3, 3) covariance over x, y, heading) about the heatmap's mode.
+
+    Second moments about the mode, not about the mean: then the expected squared error under the
+    distribution is the covariance. The heading is the circular mean around the mode (2 m), since
+    far modes have headings of their own. With a single heading, row and column 2 hold its floor.
+    """
+    heatmap, offsets = belief.heatmap, belief.yaw_offsets
+    weights = mode_weights(heatmap, calibration)
+    u, v = (float(value) for value in heatmap.grid.map_to_pixel(heatmap.peak_xy()))
+    result = np.zeros((3, 3))
+    result[:2, :2] = second_moments(weights, (u, v), heatmap.grid)
+    result[:2, :2] += np.eye(2) * calibration.floor_std**2
+    result[2, 2] = calibration.yaw_std**2
+    if len(offsets) == 1:
+        return float(offsets[0]), result
+    joint = np.exp(belief.log_joint)
+    near = heatmap.distance(heatmap.peak_xy()) <= max(2.0, heatmap.grid.gsd)
+    around = (joint * near).sum(axis=(1, 2))
+    yaw = math.atan2(around @ np.sin(offsets), around @ np.cos(offsets))
+    share = joint * (weights > 0)
+    share = share / share.sum()
+    delta = (offsets - yaw + math.pi) % (2 * math.pi) - math.pi
+    step = float(np.diff(np.sort(offsets)).min())
+    result[2, 2] += share.sum(axis=(1, 2)) @ delta**2 + step**2 / 12
+    per_cell = np.tensordot(delta, share, axes=1)
+    columns, rows = np.arange(per_cell.shape[1]) - u, np.arange(per_cell.shape[0]) - v
+    local = np.array([per_cell.sum(axis=0) @ columns, rows @ per_cell.sum(axis=1)])
+    result[:2, 2] = result[2, :2] = cell_axes(heatmap.grid) @ local
+    return yaw, result

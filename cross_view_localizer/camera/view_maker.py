@@ -1,0 +1,204 @@
+"""From a camera's picture to the view that a model wants, with the view's exact geometry."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.resample import Warp, halved, halvings, resized, rolled
+from cross_view_localizer.geo import RigidTransform, rotation_from_euler
+from cross_view_localizer.views import View
+
+# A panorama mounted within this of level, radians, is taken as level: no remapping.
+LEVEL = math.radians(0.1)
+
+
+class ViewMaker:
+    """Makes a model's ground view from a camera's pictures; one per camera, mounting and view.
+
+    A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect
+    ratio and resized. A fisheye or equirectangular camera gives a pinhole view that looks level
+    along the camera's azimuth. An equirectangular camera gives a panorama, levelled, its middle
+    column along the camera's azimuth.
+
+    Args:
+        camera: of the pictures.
+        camera_in_base: the optical frame in ``base_link``.
+        view: what the model wants.
+        base_height: ``base_link`` above the road, metres.
+        field_of_view: horizontal, radians, of a pinhole view from a fisheye or equirectangular
+            camera.
+
+    Attributes:
+        intrinsics: (3, 3) pinhole matrix of the view, pixel centres at integers; identity for a
+            panorama.
+        rotation: (3, 3) from the view's optical frame to the camera's levelled frame (x along its
+            azimuth, y left, z up).
+        height: of the camera above the road, metres.
+        azimuth: yaw of the camera's forward axis in ``base_link``, radians.
+
+    Raises:
+        ValueError: a view that the camera can't give, a camera that looks straight up or down,
+            or one that isn't above the road.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        camera_in_base: RigidTransform,
+        view: View,
+        *,
+        base_height: float = 0.0,
+        field_of_view: float = math.pi / 2,
+    ) -> None:
+        self.camera, self.view = camera, view
+        self._size = (view.ground_width, view.ground_height)
+        self.height = float(camera_in_base.translation[2]) + base_height
+        if not self.height > 0:
+            raise ValueError(
+                f"camera {self.height:g} m above the road: expected above 0; give the camera's "
+                "extrinsics, or base_height if base_link is not on the road"
+            )
+        forward = camera_in_base.rotation[:, 2]
+        if abs(forward[2]) > math.sin(math.radians(80)):
+            raise ValueError(
+                f"camera looks along {forward.round(3).tolist()} in base_link: expected an optical "
+                "frame (z forward) that looks along the road; check its frame name or extrinsics"
+            )
+        self.azimuth = math.atan2(forward[1], forward[0])
+        # The camera's own optical frame in its levelled frame.
+        self._mounting = rotation_from_euler(0, 0, -self.azimuth) @ camera_in_base.rotation
+        self.rotation: NDArray[np.float64] = self._mounting
+        self.intrinsics: NDArray[np.float64] = np.eye(3)
+        self._warp: Warp | None = None
+        self._crop = (slice(None), slice(None))
+        if view.ground == "panorama":
+            self._prepare_panorama()
+        elif camera.kind == "pinhole":
+            self._prepare_pinhole()
+        else:
+            self._prepare_level_pinhole(field_of_view)
+
+    def __call__(self, image: NDArray[np.uint8], turn: float = 0.0) -> NDArray[np.uint8]:
+        """Return the view of a picture, both (H, W, 3) uint8 RGB.
+
+        Args:
+            image: of the camera's size.
+            turn: for a panorama, yaw (counter-clockwise, radians) from the camera's azimuth to
+                where the middle column is to look; else 0.
+
+        Raises:
+            ValueError: a picture of another size or type; a turned pinhole view.
+        """
+        if image.shape != (self.camera.height, self.camera.width, 3) or image.dtype != np.uint8:
+            raise ValueError(
+                f"image {image.shape} {image.dtype}: expected "
+                f"{(self.camera.height, self.camera.width, 3)} uint8, the calibration's size"
+            )
+        if turn and self.view.ground != "panorama":
+            raise ValueError(f"turn of {turn} rad: a pinhole view can't look elsewhere, expected 0")
+        picture = image[self._crop] if self._warp is None else self._warp.fine(image)
+        if turn:
+            # Where it is still finer than the view, but no finer than worth it.
+            width, height = self._size
+            times = halvings(picture.shape[1], picture.shape[0], (2 * width, 2 * height))
+            picture = rolled(halved(picture, times), turn)
+        return resized(picture, self._size)
+
+    def _prepare_pinhole(self) -> None:
+        camera = self.camera
+        if camera.distortion:
+            crop = self._undistorted_crop()
+            target = crop.resized(*self._size)
+            self._warp = Warp(camera, target, np.eye(3), crop.width / self._size[0])
+        else:
+            width, height = _fit(camera.width, camera.height, *self._size)
+            # Fast halvings need even sizes; the intrinsics account for what goes.
+            step = 1 << max(0, int(width / self._size[0]).bit_length() - 1)
+            width, height = max(1, width // step * step), max(1, height // step * step)
+            left, top = (camera.width - width) // 2, (camera.height - height) // 2
+            self._crop = (slice(top, top + height), slice(left, left + width))
+            target = camera.cropped(left, top, width, height).resized(*self._size)
+        assert target.matrix is not None
+        self.intrinsics = target.matrix
+
+    def _undistorted_crop(self) -> Camera:
+        """The largest central undistorted picture within the distorted size without empty rim."""
+        camera = self.camera
+        assert camera.matrix is not None
+        width, height = _fit(camera.width, camera.height, *self._size)
+        middle = np.array([camera.width - 1, camera.height - 1]) / 2
+
+        def is_full(scale: float) -> bool:
+            edge = _border(width * scale, height * scale) + middle
+            return bool(np.isfinite(self._distorted(edge)).all())
+
+        low, high = (1.0, 1.0) if is_full(1.0) else (0.0, 1.0)
+        while high - low > 1e-3:
+            scale = (low + high) / 2
+            low, high = (scale, high) if is_full(scale) else (low, scale)
+        if low < 0.1:
+            raise ValueError(
+                f"distortion {camera.distortion} leaves no undistorted picture: expected "
+                "coefficients that fit K and camera_model"
+            )
+        width, height = _fit(int(width * low), int(height * low), *self._size)
+        corner = middle - (np.array([width, height]) - 1) / 2
+        matrix = camera.matrix.copy()
+        matrix[:2, 2] -= corner
+        return Camera("pinhole", width, height, matrix)
+
+    def _distorted(self, uv: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixels of the distorted picture for those of an undistorted one with the same K."""
+        ideal = Camera("pinhole", self.camera.width, self.camera.height, self.camera.matrix)
+        return self.camera.project(ideal.ray(uv))
+
+    def _prepare_level_pinhole(self, field_of_view: float) -> None:
+        if not 0 < field_of_view <= math.radians(150):
+            raise ValueError(
+                f"field of view of {math.degrees(field_of_view):g} degrees: expected up to 150"
+            )
+        width, height = self._size
+        focal = width / 2 / math.tan(field_of_view / 2)
+        matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+        self.intrinsics, self.rotation = matrix, OPTICAL_TO_BODY
+        turn = self._mounting.T @ OPTICAL_TO_BODY
+        # Source pixels per pixel in the middle of the view.
+        here = self.camera.project(np.stack([turn @ (1 / focal, 0, 1), turn @ (0, 0, 1)]))
+        if not np.isfinite(here).all():
+            raise ValueError(
+                "the fisheye camera does not see level along its own azimuth: check its K"
+            )
+        scale = float(np.linalg.norm(here[0] - here[1]))
+        self._warp = Warp(self.camera, Camera("pinhole", width, height, matrix), turn, scale)
+
+    def _prepare_panorama(self) -> None:
+        if self.camera.kind != "equirectangular":
+            raise ValueError(
+                f"a panorama from a {self.camera.kind} camera: expected an equirectangular one; "
+                "choose weights for a front camera, or set camera_model: equirectangular"
+            )
+        tilt = math.acos(min(1.0, (np.trace(self._mounting.T @ OPTICAL_TO_BODY) - 1) / 2))
+        if tilt <= LEVEL:
+            return
+        self.rotation = OPTICAL_TO_BODY
+        target = Camera("equirectangular", *self._size)
+        scale = self.camera.width / self._size[0]
+        self._warp = Warp(self.camera, target, self._mounting.T @ OPTICAL_TO_BODY, scale)
+
+
+def _fit(width: int, height: int, wanted_width: int, wanted_height: int) -> tuple[int, int]:
+    """The largest size of the wanted aspect ratio (to whole pixels) that fits."""
+    scale = min(width / wanted_width, height / wanted_height)
+    return max(1, round(wanted_width * scale)), max(1, round(wanted_height * scale))
+
+
+def _border(width: float, height: float) -> NDArray[np.float64]:
+    """Points all along the outline of a rectangle of pixels around the origin, (N, 2)."""
+    t = np.linspace(-0.5, 0.5, 65)
+    half = np.full_like(t, 0.5)
+    sides = [(t, half), (t, -half), (half, t), (-half, t)]
+    return np.concatenate([np.stack(side, axis=-1) for side in sides]) * (width - 1, height - 1)

@@ -1,0 +1,113 @@
+"""When the Localizer keeps silent: what a frame, a prior and an answer must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cross_view_localizer.belief.modes import Mode
+from cross_view_localizer.estimate import Frame, Reason
+from cross_view_localizer.localizer_config import LocalizerConfig
+from cross_view_localizer.poses import is_positive_definite
+from cross_view_localizer.prior.prior import Prior, PriorRefusal
+
+
+class Refused(Exception):
+    """Why a frame has no answer; never leaves the Localizer."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def checked_frame(frame: Frame | None) -> Frame:
+    """Return the frame.
+
+    Raises:
+        Refused: there is no image, or not the one that its camera takes.
+    """
+    if frame is None or getattr(frame, "image", None) is None or frame.image.size == 0:
+        raise Refused(Reason.NO_IMAGE, "no image")
+    expected = (frame.camera.height, frame.camera.width, 3)
+    if frame.image.shape != expected or frame.image.dtype != np.uint8:
+        raise Refused(
+            Reason.BAD_IMAGE,
+            f"image {frame.image.shape} {frame.image.dtype}: expected {expected} uint8, "
+            "as the camera's calibration says",
+        )
+    return frame
+
+
+def checked_prior(prior: Prior | PriorRefusal | None, needs_heading: bool) -> Prior:
+    """Return the prior.
+
+    Raises:
+        Refused: there is none, it isn't finite, or it lacks a heading that the method needs.
+    """
+    if prior is None:
+        raise Refused(Reason.NO_FIX, "no prior: nothing says where to search")
+    if isinstance(prior, PriorRefusal):
+        raise Refused(Reason(prior.reason), prior.detail)
+    if not (math.isfinite(prior.x) and math.isfinite(prior.y)):
+        raise Refused(Reason.NO_FIX, f"prior at ({prior.x}, {prior.y}) m: expected finite metres")
+    if prior.yaw is None and needs_heading:
+        raise Refused(
+            Reason.HEADING_UNKNOWN,
+            "heading unknown, and this model needs one: drive above the minimum speed, or set "
+            "another heading_source",
+        )
+    covariance = prior.covariance if prior.yaw is not None else prior.covariance[:2, :2]
+    if not is_positive_definite(covariance):
+        raise Refused(
+            Reason.COVARIANCE_NOT_PD,
+            f"prior with covariance {np.asarray(covariance).round(6).tolist()}: "
+            "expected a positive definite one",
+        )
+    return prior
+
+
+def major_std(covariance: NDArray[np.float64]) -> float:
+    """Return the standard deviation along the major axis of the position, metres."""
+    return math.sqrt(max(float(np.linalg.eigvalsh(covariance[:2, :2])[-1]), 0.0))
+
+
+def check_reach(prior: Prior, sigmas: float, half: float) -> None:
+    """Refuse a prior whose ``sigmas`` standard deviations leave the ``half`` metres searched.
+
+    Raises:
+        Refused: as said.
+    """
+    sigma = major_std(prior.covariance)
+    if not sigmas * sigma <= half:
+        raise Refused(
+            Reason.PRIOR_TOO_WIDE,
+            f"prior with σ {sigma:.1f} m: {sigmas:g} σ leave the ±{half:.1f} m that are searched",
+        )
+
+
+def gate(
+    config: LocalizerConfig, covariance: NDArray[np.float64], modes: Sequence[Mode]
+) -> tuple[Reason, str] | None:
+    """Return why an answer is not to be trusted; None where it is.
+
+    Args:
+        config: thresholds.
+        covariance: (3, 3) before it is clipped.
+        modes: the chosen one first.
+    """
+    if not is_positive_definite(covariance):
+        return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
+    sigma = major_std(covariance)
+    if sigma > config.max_std:
+        return Reason.TOO_UNCERTAIN, f"σ {sigma:.1f} m: expected at most {config.max_std:g} m"
+    if len(modes) > 1 and modes[1].mass > config.max_second_mode * modes[0].mass:
+        share = modes[1].mass / modes[0].mass
+        return (
+            Reason.SECOND_MODE,
+            f"second mode at ({modes[1].x:.1f}, {modes[1].y:.1f}) m with {share:.2f} of the "
+            f"first's mass: expected at most {config.max_second_mode:g}",
+        )
+    return None

@@ -1,0 +1,71 @@
+"""Poses of ``base_link`` with covariances that filters can take."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Floors of ros_contract 3.8: 5 cm and 0.2 degrees; the cap keeps EKFs from warning.
+MIN_STD = 0.05
+MIN_YAW_STD = math.radians(0.2)
+MAX_VARIANCE = 1.0e3
+
+
+def to_base(
+    xy: NDArray[np.float64],
+    yaw: float,
+    covariance: NDArray[np.float64],
+    lever: NDArray[np.float64],
+    yaw_variance: float | None,
+) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
+    """Move a pose of a point of the vehicle to ``base_link``.
+
+    Args:
+        xy: (2,) the point in ``map``, metres.
+        yaw: of ``base_link``, radians.
+        covariance: (3, 3) of the point.
+        lever: (2,) the point in ``base_link``, metres.
+        yaw_variance: of the prior's yaw where that is what ``yaw`` is: it widens the position by
+            the lever arm, and cross terms stay zero. None: ``covariance`` holds the heading's.
+
+    Returns:
+        (x, y, yaw) with yaw in [−π, π), and its covariance.
+    """
+    c, s = math.cos(yaw), math.sin(yaw)
+    x = float(xy[0] - c * lever[0] + s * lever[1])
+    y = float(xy[1] - s * lever[0] - c * lever[1])
+    turn = np.array([s * lever[0] + c * lever[1], -c * lever[0] + s * lever[1]])
+    result = covariance.copy()
+    if yaw_variance is None:
+        jacobian = np.eye(3)
+        jacobian[:2, 2] = turn
+        result = jacobian @ covariance @ jacobian.T
+    else:
+        result[:2, :2] += yaw_variance * np.outer(turn, turn)
+        result[:2, 2] = result[2, :2] = 0.0
+        result[2, 2] = yaw_variance
+    return (x, y, (yaw + math.pi) % (2 * math.pi) - math.pi), result
+
+
+def is_positive_definite(covariance: NDArray[np.float64]) -> bool:
+    """Return whether a symmetric matrix is finite and positive definite."""
+    if not np.isfinite(covariance).all():
+        return False
+    return bool(np.linalg.eigvalsh(covariance)[0] > 0)
+
+
+def bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the covariance, (3, 3) symmetric, with eigenvalues between floor and cap.
+
+    Yaw is counted in units that give it the same floor as a metre: one clipping does for all.
+    """
+    scale = np.array([1.0, 1.0, MIN_STD / MIN_YAW_STD])
+    scaled = (covariance + covariance.T) / 2 * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(scaled)
+    clipped = vectors @ np.diag(np.clip(values, MIN_STD**2, MAX_VARIANCE)) @ vectors.T
+    result = (clipped + clipped.T) / 2 / np.outer(scale, scale)
+    if not covariance[:2, 2].any():
+        result[:2, 2] = result[2, :2] = 0.0
+    return np.asarray(result)

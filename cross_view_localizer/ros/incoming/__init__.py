@@ -1,0 +1,1 @@
+"""What reaches the node: images, fixes, odometry, transforms, and their conversion."""

@@ -1,0 +1,1 @@
+"""What leaves the node: results, pictures, diagnostics."""

@@ -1,1 +1,0 @@
-"""Raw samples of GNSS, odometry and IMU by their stamps: what ``prior.py`` makes priors from."""
