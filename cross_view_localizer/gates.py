@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.belief.modes import Mode
-from cross_view_localizer.estimate import Frame, Reason
+from cross_view_localizer.estimate import Frame, Motion, Reason
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.poses import is_positive_definite
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
+from cross_view_localizer.views import View
 
 
 class Refused(Exception):
@@ -39,6 +40,27 @@ def checked_frame(frame: Frame | None) -> Frame:
             "as the camera's calibration says",
         )
     return frame
+
+
+def checked_earlier(frame: Frame, view: View) -> tuple[tuple[Frame, Motion], ...]:
+    """Return the earlier frames that a view takes.
+
+    Raises:
+        Refused: fewer than it needs, of another camera, or with a motion that isn't finite.
+    """
+    if few := view.few_frames(1 + len(frame.earlier)):
+        raise Refused(Reason.FEW_FRAMES, few)
+    taken = frame.earlier[: view.frames - 1]
+    for earlier, motion in taken:
+        checked_frame(earlier)
+        same = earlier.camera == frame.camera and earlier.camera_in_base == frame.camera_in_base
+        if not same or not np.isfinite(motion).all():
+            raise Refused(
+                Reason.BAD_IMAGE,
+                f"an earlier frame with the motion {motion}: expected the newest one's camera and "
+                "mounting, and a finite motion",
+            )
+    return taken
 
 
 def checked_prior(prior: Prior | PriorRefusal | None, needs_heading: bool) -> Prior:
