@@ -13,7 +13,8 @@ from harness import LATCHED, NODE, Peer, level_of, wait_for
 from nav_msgs.msg import OccupancyGrid
 from sensor_messages import SECOND, stamp_of
 from sensor_msgs.msg import NavSatFix
-from visualization_msgs.msg import Marker
+from stock_rviz import MarkerArrayDisplay
+from visualization_msgs.msg import Marker, MarkerArray
 
 START = 1_700_000_000 * SECOND
 HEADINGS = {START + k * SECOND: math.radians(d) for k, d in enumerate((0, 90, 200), start=1)}
@@ -115,8 +116,17 @@ def test_grid_is_drawable(answered: Peer) -> None:
         assert (q.x, q.y, q.z, q.w) == (0.0, 0.0, 0.0, 1.0) and grid.header.frame_id == "map"
 
 
+def aerial(arrays: list[MarkerArray]) -> Marker:
+    """Return what RViz shows after these messages: one marker."""
+    display = MarkerArrayDisplay()
+    for array in arrays:
+        display.take(array)
+    (drawn,) = display.drawn.values()
+    return drawn.message
+
+
 def test_aerial_marker_lies_where_the_map_is(answered: Peer) -> None:
-    marker = wait_for("the aerial picture", lambda: answered.heard[f"{NODE}/aerial"][-1:])[0]
+    marker = aerial(wait_for("the aerial picture", lambda: answered.heard[f"{NODE}/aerial"][-1:]))
     assert marker.type == Marker.TRIANGLE_LIST and marker.header.frame_id == "map"
     assert marker.texture_resource.startswith("embedded://")
     assert len(marker.points) == len(marker.uv_coordinates) == 6
@@ -135,6 +145,33 @@ def test_aerial_marker_lies_where_the_map_is(answered: Peer) -> None:
         assert difference.min() < 20, (point, pixel)
 
 
+def test_aerial_picture_survives_an_hour_in_rviz(answered: Peer) -> None:
+    """Stock RViz multiplies a marker's texture by itself at every update, and keeps old ones."""
+    arrays = answered.heard[f"{NODE}/aerial"]
+    wait_for("several aerial pictures", lambda: len(arrays) >= len(HEADINGS))
+    display = MarkerArrayDisplay()
+    for array in arrays:
+        display.take(array)
+        assert [drawn.texture_units for drawn in display.drawn.values()] == [1]
+        (shown,) = (drawn.serial for drawn in display.drawn.values())
+        left = [size for serial, size in display.textures.items() if serial != shown]
+        assert max(left, default=0) < 1000, "a deleted picture's texture stays loaded"
+    assert display.errors == []
+
+
+def test_heatmap_lies_over_the_aerial_picture(answered: Peer) -> None:
+    """RViz's Map draws itself 16 steps of the depth buffer farther away than it is.
+
+    A step of the top-down view, whose far plane is at 100 km, is 6 mm in a buffer of 24 bits.
+    """
+    heatmap = answered.with_stamp(f"{NODE}/heatmap", max(HEADINGS)).info.origin.position.z
+    marker = aerial(answered.heard[f"{NODE}/aerial"])
+    assert {point.z for point in marker.points} == {0.0}
+    assert heatmap - marker.pose.position.z > 3 * 16 * 1e5 / 2**24
+    # Opaque things are drawn first; translucent ones in the order of their distance, any order.
+    assert marker.color.a == 1.0
+
+
 def test_overlay_is_a_picture(answered: Peer) -> None:
     image = answered.with_stamp(f"{NODE}/overlay", max(HEADINGS))
     assert (image.encoding, image.step) == ("rgb8", 3 * image.width)
@@ -151,15 +188,15 @@ def test_late_subscriber_sees_the_last_state(answered: Peer) -> None:
     answered.send_scene(last, truth(0.3))  # nobody listens: nothing is computed
     answered.with_stamp(f"{NODE}/pose", last)
     grids = answered.listen(f"{NODE}/heatmap", OccupancyGrid, LATCHED)
-    markers = answered.listen(f"{NODE}/aerial", Marker, LATCHED)
+    arrays = answered.listen(f"{NODE}/aerial", MarkerArray, LATCHED)
     wait_for("the newest heatmap", lambda: grids and stamp_of(grids[-1]) == last)
     estimate = answered.with_stamp(f"{NODE}/estimate", last)
     middle = np.array([estimate.patch_center_x, estimate.patch_center_y])
 
     def newest_shown() -> bool:
-        corners = (
-            np.array([(p.x, p.y) for p in markers[-1].points]) if markers else np.zeros((1, 2))
-        )
+        if not arrays:
+            return False
+        corners = np.array([(p.x, p.y) for p in aerial(arrays).points])
         return bool(np.abs(corners.min(axis=0) + corners.max(axis=0) - 2 * middle).max() < 0.1)
 
     wait_for("the newest aerial picture", newest_shown)
