@@ -56,6 +56,7 @@ MODULE_DEFAULTS = {
     "default_fix_std": 5.0,
     "heatmap_rate": 2.0,
     "max_prior_wait": 0.05,
+    "view_frame": "",
 }
 EARLY = 1_600_000_000 * SECOND
 DEADLINE = 30.0

@@ -14,6 +14,7 @@ from nav_msgs.msg import OccupancyGrid
 from sensor_messages import SECOND, stamp_of
 from sensor_msgs.msg import NavSatFix
 from stock_rviz import MarkerArrayDisplay
+from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 START = 1_700_000_000 * SECOND
@@ -25,7 +26,7 @@ BLOCK = (0, 1, 6, 7, 5, 11, 30, 31, 35)
 @pytest.fixture(scope="module")
 def peer(shared_peer: Peer) -> Peer:
     shared_peer.listen_to_pictures()
-    return shared_peer.begin(heatmap_rate=100.0)
+    return shared_peer.begin(heatmap_rate=100.0, view_frame="where")
 
 
 def truth(yaw: float) -> world.Pose:
@@ -230,6 +231,34 @@ def test_diagnostics_describe_the_run(answered: Peer) -> None:
     # Stamps of 2023 against today's clock.
     image = answered.diagnostic("image", lambda s: "behind the clock" in s.message)
     assert level_of(image) == 1 and "use_sim_time" in image.message
+
+
+def test_views_have_a_frame_to_follow_without_any_filter(answered: Peer) -> None:
+    """It lies at the last pose, later at the prior; RViz finds `map` in it too."""
+    sent = answered.listen("/tf", TFMessage)
+
+    def at(x: float, y: float) -> bool:
+        transform = sent[-1].transforms[0] if sent else None
+        if transform is None:
+            return False
+        place = transform.transform.translation
+        return math.hypot(place.x - x, place.y - y) < 0.6
+
+    first = max(HEADINGS) + 60 * SECOND
+    answered.send_scene(first, truth(0.0))
+    answered.with_stamp(f"{NODE}/pose", first)
+    wait_for("the view at the pose", lambda: at(*truth(0.0)[:2]))
+    (transform,) = sent[-1].transforms
+    assert (transform.header.frame_id, transform.child_frame_id) == ("map", "where")
+    stamps = [stamp_of(message.transforms[0]) for message in sent]
+    assert stamps == sorted(set(stamps)), "tf2 complains of repeated stamps"
+    later = first + 10 * SECOND
+    answered.send_fix(later, (700.0, 30.0, 0.0))
+    answered.send_imu(later, 0.0)
+    answered.arrived(later, "fix", "imu")
+    answered.send_image(later, world.render(truth(0.0)))
+    assert answered.with_stamp(f"{NODE}/estimate", later).reason == "outside_map"
+    wait_for("the view at the prior", lambda: at(700.0, 30.0))
 
 
 def drive(peer: Peer, first: int, turn: float) -> tuple[float, float, float]:

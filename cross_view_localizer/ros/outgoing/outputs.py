@@ -21,6 +21,7 @@ from cross_view_localizer.ros.outgoing.aerial import AerialMarkers
 from cross_view_localizer.ros.outgoing.heatmap_grid import heatmap_message
 from cross_view_localizer.ros.outgoing.overlay import overlay_message
 from cross_view_localizer.ros.outgoing.reporter import Reporter
+from cross_view_localizer.ros.outgoing.view_frame import ViewFrame
 from cross_view_localizer.ros.parameters import Parameters
 
 _LATCHED = QoSProfile(
@@ -94,6 +95,8 @@ class Outputs:
         self._last_picture: Estimate | None = None
         self._counts: dict[str, int] = {}
         self._has_events = True
+        view = parameters.view_frame
+        self._view = ViewFrame(node, parameters.map_frame, view) if view else None
         self._pose = node.create_publisher(PoseWithCovarianceStamped, "~/pose", 10)
         self._estimate = node.create_publisher(LocalizationEstimate, "~/estimate", 10)
         frame, rate = parameters.map_frame, parameters.heatmap_rate
@@ -147,6 +150,8 @@ class Outputs:
     def publish_rest(self, estimate: Estimate) -> None:
         """Publish what else is listened to."""
         self._last = estimate
+        if self._view is not None:
+            self._view.follow(estimate)
         if estimate.patch is not None:
             self._last_picture = estimate
         if self._estimate.get_subscription_count():
@@ -177,6 +182,8 @@ class Outputs:
 
     def destroy(self) -> None:
         """End the publishers."""
+        if self._view is not None:
+            self._view.destroy()
         for topic in self._rated:
             self._node.destroy_publisher(topic.publisher)
         for publisher in (self._pose, self._estimate, self._anchor):
