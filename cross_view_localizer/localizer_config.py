@@ -68,7 +68,7 @@ class LocalizerConfig:
     min_coverage: float = 0.5
     max_std: float = 10.0
     max_second_mode: float = 1.0
-    max_prior_distance: float = 4.0
+    max_prior_distance: float = 3.4
     min_std: float = MIN_STD
     covariance_scale: float = 1.0
     mode_separation: float = 3.0

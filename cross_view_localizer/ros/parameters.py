@@ -213,7 +213,7 @@ class Parameters:
         1000.0,
     )
     max_prior_distance: float = _entry(
-        4.0,
+        3.4,
         "larger distance of the answer from the prior, in standard deviations of both together, "
         "refuses the pose; 0: no limit",
         0.0,
