@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.belief.headings import CellHeadings
+from cross_view_localizer.belief.cell_headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap, log_sum
 from cross_view_localizer.grid import Grid
 
@@ -24,6 +24,7 @@ class Belief:
         yaw_offsets: (R,) radians: the camera's azimuth minus the one that was given.
         heatmap: (H, W), summed over the headings.
         headings: in each cell, where they are continuous; R is 1 then, and ``yaw_offsets`` 0.
+        prior_in_yaw: the given heading's distribution was multiplied in.
     """
 
     grid: Grid
@@ -31,6 +32,7 @@ class Belief:
     yaw_offsets: NDArray[np.float64]
     heatmap: Heatmap
     headings: CellHeadings | None = None
+    prior_in_yaw: bool = False
 
     @classmethod
     def from_scores(
@@ -105,13 +107,15 @@ class Belief:
         offset = self.grid.pixel_to_map(np.stack([columns, rows], axis=-1)) - np.asarray(mean)
         precision = np.linalg.inv(np.asarray(covariance, dtype=np.float64))
         joint = self.log_joint - 0.5 * np.einsum("...i,ij,...j->...", offset, precision, offset)
-        headings = self.headings
+        headings, in_yaw = self.headings, False
         if yaw_variance is not None and headings is not None:
             headings, factor = headings.times(yaw_variance)
-            joint = joint + factor
+            joint, in_yaw = joint + factor, True
         elif yaw_variance is not None and len(self.yaw_offsets) > 1:
             joint = joint - 0.5 * (self.yaw_offsets**2 / yaw_variance)[:, None, None]
-        return self._of(self.grid, joint - log_sum(joint), self.yaw_offsets, headings)
+            in_yaw = True
+        product = self._of(self.grid, joint - log_sum(joint), self.yaw_offsets, headings)
+        return replace(product, prior_in_yaw=in_yaw)
 
     def moved(self, grid: Grid) -> Belief:
         """Return the same numbers on another grid of the same size."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cross_view_localizer.models.contract import Answer, CrossViewModel, GroundInput
+from cross_view_localizer.models.contract import CrossViewModel, GroundInput, SampleScores
 from cross_view_localizer.views import View
 
 
@@ -106,7 +106,7 @@ class Network:
         height: float,
         earlier: Sequence[NDArray[np.uint8]] = (),
         motion: Sequence[tuple[float, float, float]] = (),
-    ) -> Answer:
+    ) -> SampleScores:
         """Encode a ground picture, and those before it, and compare; see GroundInput."""
         with self.timed("encode_ground"), self._autocast():
             pictures = [self._picture(one) for one in earlier]

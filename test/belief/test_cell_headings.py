@@ -9,7 +9,7 @@ import pytest
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.belief.headings import CellHeadings
+from cross_view_localizer.belief.cell_headings import CellHeadings
 from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
 
