@@ -1,5 +1,5 @@
 """Everything that the paper reports, ours beside it, from one plan:
-``python -m training.compare --plan training/report/plans/eccv2022_town.yaml --out runs/town``.
+``python -m training.compare --plan training/measuring/plans/eccv2022_town.yaml --out runs/town``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from training.datasets import registry
 from training.datasets.pair import DatasetError, Reader
-from training.report import plan
-from training.report.assemble import gathered, write
-from training.report.plan import Plan, PlanError
-from training.report.runs import Bench, Job, commit
+from training.measuring import plan
+from training.measuring.assemble import gathered, write
+from training.measuring.plan import Plan, PlanError
+from training.measuring.runs import Bench, Job, commit
 
 
 def compare(

@@ -16,13 +16,13 @@ import torch
 from tqdm import tqdm
 
 from cross_view_localizer.models.weights import LoadedModel, WeightsError, load
-from training import metrics
 from training.datasets.town import by_town
-from training.records import FrameRecord, table
+from training.measuring import metrics
+from training.measuring.records import FrameRecord, table
+from training.measuring.town_benchmark import open_gates, run_town
 from training.town.manifest import BenchmarkFrame
 from training.town.manifest import load as load_frames
 from training.town.seeds import Split
-from training.town_benchmark import open_gates, run_town
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.contract import CrossViewModel
-from training.calibrate import HeldOut, assess, fit
 from training.datasets.sample import Sample, collate
 from training.datasets.town import TownFrames
+from training.measuring.calibrate import HeldOut, assess, fit
 
 
 def held_out(model: CrossViewModel, samples: TownFrames, batch: int = 16) -> list[HeldOut]:

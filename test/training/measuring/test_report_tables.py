@@ -7,9 +7,19 @@ import re
 import numpy as np
 import pytest
 
-from training.report import published
-from training.report.summary import Figure
-from training.report.tables import Cell, Line, Table, bold, escaped, latex, markdown, shown, small
+from training.measuring import published
+from training.measuring.summary import Figure
+from training.measuring.tables import (
+    Cell,
+    Line,
+    Table,
+    bold,
+    escaped,
+    latex,
+    markdown,
+    shown,
+    small,
+)
 
 TOWN = {"dataset": "town-v1", "split": "cross-area test", "labels": "exact"}
 VIGOR = published.vigor("cross")

@@ -10,8 +10,8 @@ import yaml
 
 from training.compare import jobs_of, placed
 from training.datasets import registry
-from training.report import plan
-from training.report.plan import PlanError
+from training.measuring import plan
+from training.measuring.plan import PlanError
 
 PLANS = sorted((Path(plan.__file__).parent / "plans").glob("*.yaml"))
 GOOD: dict[str, Any] = {

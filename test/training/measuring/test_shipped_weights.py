@@ -11,10 +11,10 @@ import pytest
 
 from cross_view_localizer.models.weights import LoadedModel, load
 from training.datasets.town import by_town
-from training.records import FrameRecord, table
+from training.measuring.records import FrameRecord, table
+from training.measuring.town_benchmark import open_gates, run_town
 from training.town.manifest import BenchmarkFrame
 from training.town.manifest import load as load_frames
-from training.town_benchmark import open_gates, run_town
 
 TOWNS, FRAMES = 6, 12
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from training.report import figures, paper_tables, samples, summary, tables
-from training.report.plan import Plan
-from training.report.results import STATISTICS, Results
-from training.report.runs import Bench, Job
+from training.measuring import columns, figures, paper_tables, summary, tables
+from training.measuring.plan import Plan
+from training.measuring.results import STATISTICS, Results
+from training.measuring.runs import Bench, Job
 
 BUILDERS = {
     "table1": paper_tables.table_1,
@@ -27,18 +27,18 @@ BUILDERS = {
 
 def gathered(bench: Bench, jobs: Sequence[Job], draws: int) -> Results:
     """Read what ran back, unions put together."""
-    columns: dict[tuple[str, str], list[samples.Columns]] = {}
+    found: dict[tuple[str, str], list[columns.Columns]] = {}
     for job in jobs:
         if job.kind == "errors":
-            columns.setdefault((job.row, job.set), []).append(bench.done(job))
+            found.setdefault((job.row, job.set), []).append(bench.done(job))
     for name, entry in bench.plan.sets.items():
         for row in bench.plan.rows if entry.union else ():
-            parts = [columns.get((row, member), []) for member in entry.union]
+            parts = [found.get((row, member), []) for member in entry.union]
             if all(parts):
-                columns[row, name] = [samples.joined(seeds) for seeds in zip(*parts, strict=False)]
-    sets = {s for _, s in columns}
+                found[row, name] = [columns.joined(seeds) for seeds in zip(*parts, strict=False)]
+    sets = {s for _, s in found}
     tags = {name: bench.tags(name) for name in bench.plan.sets if name in sets}
-    return Results(bench.plan, columns, tags, draws)
+    return Results(bench.plan, found, tags, draws)
 
 
 def write(
@@ -108,7 +108,7 @@ def _merge(path: Path, bench: Bench, jobs: Sequence[Job]) -> None:
             )
             for j in jobs
         )
-        samples.merge(path, parts)
+        columns.merge(path, parts)
 
 
 def _degrees(job: Job) -> str:
@@ -128,8 +128,8 @@ def tables_of(results: Results) -> list[tables.Table]:
 
 def figure_6_of(bench: Bench, jobs: Sequence[Job]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what Figure 6 is drawn from: errors by heading noise, and the chosen headings."""
-    noise: dict[str, dict[float, list[samples.Columns]]] = {}
-    turned: dict[str, tuple[int, list[samples.Columns]]] = {}
+    noise: dict[str, dict[float, list[columns.Columns]]] = {}
+    turned: dict[str, tuple[int, list[columns.Columns]]] = {}
     for job in jobs:
         name = f"{bench.plan.rows[job.row].label}, {job.set}"
         if job.kind == "noise":

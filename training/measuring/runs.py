@@ -18,13 +18,12 @@ from typing import Any
 from tqdm import tqdm
 
 from cross_view_localizer.models.weights import LoadedModel
-from training import metrics
 from training.datasets.pair import Reader
-from training.report import samples
-from training.report.orientation import Turns, classify, peak_kind
-from training.report.plan import Plan, PlanError, Run
-from training.report.published import UNIFORM
-from training.scoring import Frames, HeadingNoise, Scored, drawn, score
+from training.measuring import columns, metrics
+from training.measuring.headings import Turns, classify, peak_kind
+from training.measuring.plan import Plan, PlanError, Run
+from training.measuring.published import UNIFORM
+from training.measuring.scoring import Frames, HeadingNoise, Scored, drawn, score
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,9 @@ class Bench:
     fresh: bool = False
     sigmas: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
 
-    def done(self, job: Job) -> samples.Columns:
+    def done(self, job: Job) -> columns.Columns:
         """Return the rows of a job that ran."""
-        return samples.read(self.folder / f"{job.stem}.csv")
+        return columns.read(self.folder / f"{job.stem}.csv")
 
     def about(self, job: Job) -> dict[str, Any]:
         """Return what was noted of a job that ran."""
@@ -106,7 +105,7 @@ class Bench:
         reader = self.build(job.set)
         sigma = self._fit_sigma(job, model)
         rows, count = self._rows(job, reader, model)
-        samples.write(table, bar(rows, job.stem, count))
+        columns.write(table, bar(rows, job.stem, count))
         kinds = Counter(problem.kind for problem in reader.problems)
         about: dict[str, Any] = {
             "mark": mark,

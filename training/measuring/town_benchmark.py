@@ -20,7 +20,7 @@ from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.prior.prior import Prior
 from cross_view_localizer.views import View
 from training.datasets.town import render
-from training.records import FrameRecord, record
+from training.measuring.records import FrameRecord, record
 from training.town.drive import write_map
 from training.town.manifest import SETTINGS, BenchmarkFrame
 from training.town.seeds import Split

@@ -13,8 +13,8 @@ from blob_pairs import NORTH, BlobModel, BlobReader, blob_model
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import Scores, log_softmax_map
 from training.datasets.pair import RGB, Label
-from training.report.orientation import Remembering, Turned, Turns, classify, peak_kind, peak_logit
-from training.scoring import Frames
+from training.measuring.headings import Remembering, Turned, Turns, classify, peak_kind, peak_logit
+from training.measuring.scoring import Frames
 
 
 def turned(reader: BlobReader, heading_up: bool = False, **options: Any) -> list[Turned]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cross_view_localizer.estimate import Estimate
-from training import metrics
+from training.measuring import metrics
 
 
 @dataclass(frozen=True)

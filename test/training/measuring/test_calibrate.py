@@ -9,7 +9,7 @@ import pytest
 
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
-from training.calibrate import HeldOut, assess, fit, fit_floor
+from training.measuring.calibrate import HeldOut, assess, fit, fit_floor
 
 OFFSETS = np.radians([-3.0, 0.0, 3.0])
 

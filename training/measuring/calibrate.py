@@ -19,7 +19,7 @@ from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
-from training import metrics
+from training.measuring import metrics
 
 
 @dataclass(frozen=True)

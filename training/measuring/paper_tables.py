@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from training.report import published, summary
-from training.report.published import Published
-from training.report.results import STATISTICS, Results
-from training.report.summary import Statistic
-from training.report.tables import Best, Cell, Line, Table, small
+from training.measuring import published, summary
+from training.measuring.published import Published
+from training.measuring.results import STATISTICS, Results
+from training.measuring.summary import Statistic
+from training.measuring.tables import Best, Cell, Line, Table, small
 
 CORNERS = {
     "same/positive": "Same-area, positives",

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from training import metrics
-from training.records import FrameRecord, table
+from training.measuring import metrics
+from training.measuring.records import FrameRecord, table
 
 EAST, NORTH, WEST, SOUTH = 0.0, math.pi / 2, math.pi, -math.pi / 2
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from training import metrics
-from training.metrics import Floats
-from training.report.samples import Columns
+from training.measuring import metrics
+from training.measuring.columns import Columns
+from training.measuring.metrics import Floats
 
 Statistic = Callable[[Floats], Floats]
 

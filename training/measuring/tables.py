@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.report.summary import Figure
+from training.measuring.summary import Figure
 
 Best = Literal["low", "high", ""]
 Protocol = frozenset[tuple[str, str]]

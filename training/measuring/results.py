@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.report import summary
-from training.report.plan import Plan
-from training.report.samples import Columns
-from training.report.summary import Figure, Statistic, figure
-from training.report.tables import Cell, shown, small
+from training.measuring import summary
+from training.measuring.columns import Columns
+from training.measuring.plan import Plan
+from training.measuring.summary import Figure, Statistic, figure
+from training.measuring.tables import Cell, shown, small
 
 STATISTICS: dict[str, Statistic] = {"mean": summary.mean, "median": summary.median}
 

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.views import View
 from training.datasets.pair import GroundPicture, Label
-from training.scoring import Frame, Frames, HeadingNoise, Scored, drawn, grid_of, measured, score
+from training.measuring.scoring import (
+    Frame,
+    Frames,
+    HeadingNoise,
+    Scored,
+    drawn,
+    grid_of,
+    measured,
+    score,
+)
 
 
 def scored(reader: BlobReader, heading_up: bool = True, **options: object) -> list[Scored]:

@@ -23,10 +23,10 @@ from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.views import View
-from training import metrics
 from training.datasets.pair import Label, Reader
 from training.datasets.pairs import Fit, ground_picture, sample_of
 from training.datasets.sample import Batch, Sample, collate
+from training.measuring import metrics
 
 PAPER_PIXELS = 512
 

@@ -20,7 +20,7 @@ from cross_view_localizer.models.weights import LoadedModel
 from training.datasets.pair import RGB, GroundPicture, Label, Reader
 from training.datasets.pairs import sample_of
 from training.datasets.sample import Batch, collate
-from training.scoring import Frame, Frames, chosen, moved
+from training.measuring.scoring import Frame, Frames, chosen, moved
 
 NORTH = math.pi / 2
 Start = Literal["truth", "north"]

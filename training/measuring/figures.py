@@ -11,11 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-from training import metrics
-from training.report import published
-from training.report.paper_tables import CORNERS
-from training.report.results import Results
-from training.report.samples import Columns
+from training.measuring import metrics, published
+from training.measuring.columns import Columns
+from training.measuring.paper_tables import CORNERS
+from training.measuring.results import Results
 
 matplotlib.use("Agg")
 PAPER = "0.45"

@@ -17,7 +17,7 @@ from cross_view_localizer.models.weights import LoadedModel
 from training import compare
 from training.datasets import registry
 from training.datasets.pair import Reader
-from training.report.plan import PlanError
+from training.measuring.plan import PlanError
 
 ERRORS = {"same": 1.0, "same_semi": 3.0, "cross": 2.0, "day1": 1.0, "day2": 2.0, "day3": 3.0}
 CORNERS = {
