@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,17 +25,19 @@ from cross_view_localizer.gates import (
     major_std,
 )
 from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
+from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.map.search import (
     NORTH,
+    Imagery,
     Keeping,
     LittleImagery,
     OutsideMap,
     Searched,
     Searcher,
 )
-from cross_view_localizer.models.network import Network
+from cross_view_localizer.models.network import Ground, Network
 from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
 from cross_view_localizer.poses import bounded, to_base
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
@@ -50,7 +53,7 @@ def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where the prior puts the point that the model finds (usually the camera).
 
     Attributes:
@@ -66,12 +69,43 @@ class _Place:
     prior: Prior
 
 
+@dataclass(frozen=True)
+class Question:
+    """A frame made ready for the network.
+
+    Attributes:
+        frame: as it was given.
+        place: where it was roughly taken.
+        searched: the aerial picture, and the heatmap's grid on it.
+        image: the ground picture that the view asks for, (h, w, 3) uint8 RGB.
+        intrinsics, rotation, height: of its camera, as in ``GroundInput``.
+        azimuth: of the camera in ``base_link``, radians.
+    """
+
+    frame: Frame
+    place: Place
+    searched: Searched
+    image: NDArray[np.uint8]
+    intrinsics: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    height: float
+    azimuth: float
+
+    @property
+    def ground(self) -> Ground:
+        """The ground picture with its camera."""
+        return self.image, self.intrinsics, self.rotation, self.height
+
+
 class Localizer:
     """Answers one call, :meth:`localize`. Not for several threads at once.
 
+    Where many frames wait, its two halves do the same to batches: :meth:`prepare` (which runs no
+    network, so that other processes can do it) and :meth:`answers`.
+
     Args:
         model: from :func:`models.weights.load` or ``without_weights``.
-        satellite_map: searched around the prior.
+        satellite_map: searched around the prior; any imagery, where it is not the node's.
         config: device, gates; its model and map entries are only used by :meth:`from_files`.
 
     Attributes:
@@ -84,11 +118,11 @@ class Localizer:
     def __init__(
         self,
         model: LoadedModel,
-        satellite_map: SatelliteMap,
+        satellite_map: Imagery,
         config: LocalizerConfig | None = None,
     ) -> None:
         self.config = config or LocalizerConfig()
-        self.satellite_map = satellite_map
+        self.satellite_map: Any = satellite_map
         self.model_id = model.identifier
         self.calibration = model.calibration
         self.metadata = model.metadata
@@ -126,6 +160,11 @@ class Localizer:
         return self._network.model.view
 
     @property
+    def network(self) -> Network:
+        """What runs the model, for what asks it more than the answers here."""
+        return self._network
+
+    @property
     def device(self) -> torch.device:
         """Where the network runs."""
         return self._network.device
@@ -146,12 +185,19 @@ class Localizer:
         """Forget the kept aerial encoding (after a jump of time, or to make frames independent)."""
         self._searcher.clear()
 
-    def localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
+    def localize(
+        self,
+        frame: Frame | None,
+        prior: Prior | PriorRefusal | None,
+        grid: Grid | None = None,
+    ) -> Estimate:
         """Answer where ``base_link`` was when the image was taken.
 
         Args:
             frame: the image with its camera; None where there is none.
             prior: at the image's stamp, or why there is none.
+            grid: the heatmap's cells, of any size in metres, in place of those that the view asks
+                for around the prior: what a published protocol cuts. The imagery scales with it.
 
         Returns:
             Pose, covariance and heatmap, or the reason why not; what a sensor sent never raises.
@@ -159,7 +205,11 @@ class Localizer:
         start = time.perf_counter()
         self._network.timing = {}
         try:
-            estimate = self._localize(frame, prior)
+            question = self._question(frame, prior, grid)
+            encoding = self._searcher.encoding(question.searched)
+            scores = self._network.match(encoding, *question.ground)
+            with self._network.timed("post"):
+                estimate = self._answer(question, *scores)
         except Refused as refused:
             estimate = _without_answer(frame, prior, refused.reason, str(refused))
         except torch.cuda.OutOfMemoryError as error:
@@ -170,20 +220,54 @@ class Localizer:
         timing = {**self._network.timing, "total": (time.perf_counter() - start) * 1e3}
         return replace(estimate, timing=timing, model_id=self.model_id)
 
-    def _localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
+    def prepare(
+        self,
+        frame: Frame | None,
+        prior: Prior | PriorRefusal | None,
+        grid: Grid | None = None,
+    ) -> Question | Estimate:
+        """Return what :meth:`answers` takes, or the refusal; arguments as of :meth:`localize`."""
+        try:
+            return self._question(frame, prior, grid)
+        except Refused as refused:
+            return _without_answer(frame, prior, refused.reason, str(refused))
+
+    def answers(self, questions: Sequence[Question]) -> list[Estimate]:
+        """Answer prepared frames, as :meth:`localize` would one after the other, in one batch."""
+        log_mass, offsets = self.scores(questions)
+        found = []
+        for question, one in zip(questions, log_mass, strict=True):
+            try:
+                estimate = self._answer(question, one, offsets)
+            except Refused as refused:
+                prior = question.place.prior
+                estimate = _without_answer(question.frame, prior, refused.reason, str(refused))
+            found.append(replace(estimate, model_id=self.model_id))
+        return found
+
+    def scores(
+        self, questions: Sequence[Question]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return what the network itself says of prepared frames: `Network.match_batch`."""
+        return self._network.match_batch(
+            [question.searched.patch.image for question in questions],
+            [question.ground for question in questions],
+        )
+
+    def _question(
+        self, frame: Frame | None, prior: Prior | PriorRefusal | None, grid: Grid | None
+    ) -> Question:
         frame = checked_frame(frame)
         maker = self._view_maker(frame)
         place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
-        check_reach(place.prior, self.config.prior_sigmas, self.searchable_half)
-        searched = self._searched(place)
+        half = self.searchable_half if grid is None else min(grid.extent) / 2
+        check_reach(place.prior, self.config.prior_sigmas, half)
+        searched = self._searched(place, grid)
         with self._network.timed("view"):
             image, rotation = self._ground(maker, frame, place, searched.grid.up)
-        log_mass, offsets = self._network.match(
-            searched.encoding, image, maker.intrinsics, rotation, maker.height
+        return Question(
+            frame, place, searched, image, maker.intrinsics, rotation, maker.height, maker.azimuth
         )
-        with self._network.timed("post"):
-            belief = self._belief(log_mass, offsets, place, searched)
-            return self._answer(frame, belief, place, searched, maker.azimuth)
 
     # -- before the network ----------------------------------------------------------------------
 
@@ -214,17 +298,19 @@ class Localizer:
             self._maker = (key, maker)
         return self._maker[1]
 
-    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> _Place:
+    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> Place:
         """Take the prior from base_link to the point that the model finds."""
         lever = frame.camera_in_base.translation[:2] + _turned(self._reference, azimuth)
         xy = np.array([prior.x, prior.y], dtype=np.float64)
         if prior.yaw is None:
-            return _Place(xy, lever, NORTH, prior)
-        return _Place(xy + _turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
+            return Place(xy, lever, NORTH, prior)
+        return Place(xy + _turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
 
-    def _searched(self, place: _Place) -> Searched:
+    def _searched(self, place: Place, grid: Grid | None) -> Searched:
         reach = self.config.prior_sigmas * major_std(place.prior.covariance)
         try:
+            if grid is not None:
+                return self._searcher.on(grid)
             return self._searcher.around(place.xy, place.azimuth, reach, self.searchable_half)
         except OutsideMap as error:
             raise Refused(Reason.OUTSIDE_MAP, str(error)) from error
@@ -232,7 +318,7 @@ class Localizer:
             raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
 
     def _ground(
-        self, maker: ViewMaker, frame: Frame, place: _Place, up: float
+        self, maker: ViewMaker, frame: Frame, place: Place, up: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the ground picture and its rotation, with the patch's up as the way ahead.
 
@@ -256,7 +342,7 @@ class Localizer:
         self,
         log_mass: NDArray[np.float32],
         offsets: NDArray[np.float64],
-        place: _Place,
+        place: Place,
         searched: Searched,
     ) -> Belief:
         grid, support = searched.grid, searched.support
@@ -271,9 +357,11 @@ class Localizer:
         return belief.times_prior(place.xy, covariance[:2, :2], yaw_variance)
 
     def _answer(
-        self, frame: Frame, belief: Belief, place: _Place, searched: Searched, azimuth: float
+        self, question: Question, log_mass: NDArray[np.float32], offsets: NDArray[np.float64]
     ) -> Estimate:
         """Take a belief about the reference point to base_link and through the gates."""
+        frame, place, searched = question.frame, question.place, question.searched
+        belief, azimuth = self._belief(log_mass, offsets, place, searched), question.azimuth
         offset, spread = moments(belief, self.calibration)
         reference = searched.grid.up if self._offsets_from_up else place.azimuth
         from_prior = not self.view.estimates_heading

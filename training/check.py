@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,13 +95,9 @@ def splits_of(name: str) -> list[str]:
     Raises:
         DatasetError: an unknown reader.
     """
-    known = registry.options(name)
-    if "split" not in known:
-        return [""]
-    kind = typing.get_type_hints(registry.reader_class(name).__init__)["split"]
-    splits = [str(value) for value in typing.get_args(kind)]
+    splits = registry.splits(name)
     whole = {"all"} | ({"test"} if "test1" in splits else set())
-    return [split for split in splits if split not in whole]
+    return [split for split in splits if split not in whole] or [""]
 
 
 if __name__ == "__main__":

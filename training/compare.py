@@ -14,6 +14,7 @@ from typing import Any
 import jsonargparse
 import torch
 
+from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from training.datasets import registry
@@ -35,6 +36,7 @@ def compare(
     batch_size: int = 8,
     workers: int = 0,
     device: str = "auto",
+    precision: str = "auto",
     threads: int = 2,
     draws: int = 1000,
 ) -> None:
@@ -53,6 +55,7 @@ def compare(
         batch_size: samples at a time.
         workers: processes that read samples.
         device: "auto", "cpu", "cuda" ….
+        precision: "auto" (as a vehicle's: bfloat16 on CUDA, float32 on a CPU), "float32" ….
         threads: of the network on a CPU.
         draws: of the bootstrap.
     """
@@ -61,7 +64,8 @@ def compare(
     chosen, missing = present(chosen, require_weights)
     for line in missing:
         print(f"not trained, left out: {line}", file=sys.stderr)
-    bench = make_bench(chosen, Path(out), batch_size, workers, device, fresh)
+    config = LocalizerConfig(device=device, precision=precision)
+    bench = make_bench(chosen, Path(out), batch_size, workers, config, fresh)
     jobs = list(jobs_of(chosen))
     ran = 0
     for number, job in enumerate(jobs, 1):
@@ -139,7 +143,7 @@ def present(one: Plan, require: bool) -> tuple[Plan, list[str]]:
 
 
 def make_bench(
-    one: Plan, out: Path, batch_size: int, workers: int, device: str, fresh: bool
+    one: Plan, out: Path, batch_size: int, workers: int, config: LocalizerConfig, fresh: bool
 ) -> Bench:
     """Return what the jobs run with; readers are built once, the newest model is kept."""
 
@@ -155,7 +159,7 @@ def make_bench(
     def model(path: str) -> LoadedModel:
         return weights_file.load(path)
 
-    return Bench(one, out / "scores", reader, model, batch_size, workers, device, fresh)
+    return Bench(one, out / "scores", reader, model, batch_size, workers, config, fresh)
 
 
 def jobs_of(one: Plan) -> Iterator[Job]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.geo import wrap_angle
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.map.satellite_map import MapError, Patch, SatelliteMap
+from cross_view_localizer.map.satellite_map import MapError, Patch
 from cross_view_localizer.views import View
 
 NORTH = math.pi / 2
@@ -24,6 +24,16 @@ class OutsideMap(MapError):
 
 class LittleImagery(MapError):
     """Too little of the patch shows anything, or the file is damaged there."""
+
+
+class Imagery(Protocol):
+    """A picture from above: the satellite map, or what a dataset has of one place."""
+
+    def contains(self, xy: NDArray[np.float64]) -> Any:
+        """Return whether (x, y), metres in ``map``, lies on it."""
+
+    def patch(self, grid: Grid) -> Patch:
+        """Return what it shows under a grid."""
 
 
 class Encoder(Protocol):
@@ -63,13 +73,11 @@ class Searched:
 
     Attributes:
         patch: the aerial picture.
-        encoding: what the model made of it.
         grid: the heatmap's cells.
         support: (H, W) cells with imagery; None where all have.
     """
 
     patch: Patch
-    encoding: Any
     grid: Grid
     support: NDArray[np.bool_] | None
 
@@ -81,13 +89,22 @@ class Searcher:
     ground picture is told the difference of headings (Localizer).
     """
 
-    def __init__(self, satellite_map: SatelliteMap, encoder: Encoder, keeping: Keeping) -> None:
-        self._map, self._encoder, self._keeping = satellite_map, encoder, keeping
+    def __init__(self, imagery: Imagery, encoder: Encoder, keeping: Keeping) -> None:
+        self._map, self._encoder, self._keeping = imagery, encoder, keeping
         self._kept: Searched | None = None
+        self._encoding: Any = None
 
     def clear(self) -> None:
         """Forget the kept encoding."""
-        self._kept = None
+        self._kept = self._encoding = None
+
+    def encoding(self, searched: Searched) -> Any:
+        """Return what the model makes of a patch; that of the newest one is kept."""
+        if searched is not self._kept:
+            return self._encoder.encode_aerial(searched.patch.image)
+        if self._encoding is None:
+            self._encoding = self._encoder.encode_aerial(searched.patch.image)
+        return self._encoding
 
     def around(
         self, xy: NDArray[np.float64], azimuth: float, reach: float, half: float
@@ -106,13 +123,24 @@ class Searcher:
         up = azimuth if self._encoder.view.heading_up else NORTH
         if self._kept is not None and self._still_good(self._kept, xy, up, reach, half):
             return self._kept
-        self._kept = None
+        self.clear()
         x, y = (float(value) for value in xy)
-        if not self._map.contains(xy):
+        view = self._encoder.view
+        self._kept = self.on(Grid(view.output_size, view.output_size, view.output_gsd, (x, y), up))
+        return self._kept
+
+    def on(self, grid: Grid) -> Searched:
+        """Return what to search on a heatmap's grid, whatever its metres per cell.
+
+        Raises:
+            OutsideMap, LittleImagery: as they say.
+        """
+        x, y = grid.center
+        if not self._map.contains(np.array(grid.center)):
             raise OutsideMap(f"({x:.1f}, {y:.1f}) m in map is off the raster")
         try:
             with self._encoder.timed("patch"):
-                patch = self._cut(xy, up)
+                patch = self._map.patch(aerial_grid(grid, self._encoder.view))
         except MapError as error:  # the file is damaged here; elsewhere it may be whole
             raise LittleImagery(str(error)) from error
         if patch.coverage < self._keeping.min_coverage:
@@ -120,17 +148,7 @@ class Searcher:
                 f"imagery under {patch.coverage:.0%} of the patch at ({x:.1f}, {y:.1f}) m: "
                 f"expected at least {self._keeping.min_coverage:.0%}"
             )
-        view = self._encoder.view
-        grid = Grid(view.output_size, view.output_size, view.output_gsd, (x, y), up)
-        support = _support(patch, grid)
-        self._kept = Searched(patch, self._encoder.encode_aerial(patch.image), grid, support)
-        return self._kept
-
-    def _cut(self, xy: NDArray[np.float64], up: float) -> Patch:
-        view = self._encoder.view
-        x, y = xy + view.aerial_ahead * np.array([math.cos(up), math.sin(up)])
-        size = view.aerial_size
-        return self._map.patch(Grid(size, size, view.aerial_gsd, (float(x), float(y)), up))
+        return Searched(patch, grid, _support(patch, grid))
 
     def _still_good(
         self, kept: Searched, xy: NDArray[np.float64], up: float, reach: float, half: float
@@ -144,6 +162,16 @@ class Searcher:
             and moved + reach <= half
             and abs(float(wrap_angle(up - kept.grid.up))) <= keeping.angle
         )
+
+
+def aerial_grid(heatmap: Grid, view: View) -> Grid:
+    """Return the grid of the aerial picture that belongs to a heatmap, scaled as the heatmap is."""
+    scale = heatmap.gsd / view.output_gsd
+    x, y = heatmap.center
+    ahead = view.aerial_ahead * scale
+    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
+    size = view.aerial_size
+    return Grid(size, size, view.aerial_gsd * scale, center, heatmap.up)
 
 
 def _support(patch: Patch, grid: Grid) -> NDArray[np.bool_] | None:

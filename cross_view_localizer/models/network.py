@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.models.contract import CrossViewModel, GroundInput
 from cross_view_localizer.views import View
+
+# A ground picture (h, w, 3) uint8 RGB with intrinsics, rotation and height as in `GroundInput`.
+Ground = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64], float]
 
 
 def choose_device(name: str) -> torch.device:
@@ -90,6 +93,37 @@ class Network:
 
     def _number(self, value: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(value, dtype=np.float32))[None].to(self.device)
+
+    def aerial_input(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """Return (B, 3, S, S) float on the device of pictures (S, S, 3) uint8 RGB."""
+        return torch.cat([self._picture(image) for image in images])
+
+    def ground_input(self, grounds: Sequence[Ground]) -> GroundInput:
+        """Return a batch on the device."""
+        images, *numbers = zip(*grounds, strict=True)
+        return GroundInput(
+            self.aerial_input(images),
+            *(torch.cat([self._number(value) for value in column]) for column in numbers),
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[CrossViewModel]:
+        """Give the model to be called on batches, in its precision and without gradients."""
+        with torch.inference_mode(), self._autocast():
+            yield self.model
+
+    def match_batch(
+        self, aerials: Sequence[NDArray[np.uint8]], grounds: Sequence[Ground]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Encode and compare several pairs at once.
+
+        Returns:
+            (B, R, H, W) log mass and (R,) yaw offsets.
+        """
+        with self.running() as model:
+            scores = model(self.aerial_input(aerials), self.ground_input(grounds))
+            log_mass: NDArray[np.float32] = scores.log_mass.float().cpu().numpy()
+        return log_mass, scores.yaw_offsets.double().cpu().numpy()
 
     @torch.inference_mode()
     def encode_aerial(self, image: NDArray[np.uint8]) -> Any:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.satellite_map import SatelliteMap
+from cross_view_localizer.views import View
 from training.datasets.pair import DatasetError
-from training.datasets.town_pairs import TownReader
+from training.datasets.town_pairs import TownReader, benchmark
+from training.town.drive import write_map
 from training.town.manifest import load
 from training.town.town import Town
 
@@ -29,6 +34,32 @@ def test_cross_area_is_the_benchmark(cache: Path) -> None:
         assert label.position == (frame.pose.x, frame.pose.y)
         assert label.yaw == frame.pose.yaw
         np.testing.assert_allclose(label.grid.center, frame.prior, atol=1e-9)
+
+
+def test_the_benchmark_tells_its_priors_on_the_towns_own_map(cache: Path) -> None:
+    view = View("pinhole", 48, 32, 64, 0.5, 48, 1.0)
+    reader = benchmark(view, "validation", range(1, 2), 3, cache)
+    frames = [f for f in load("validation") if f.seed == 100_001][:3]
+    assert len(reader) == 3 and reader.tags["split"] == "benchmark validation"
+    town = Town(100_001)
+    write_map(cache / "map.tif", town)
+    satellite_map = SatelliteMap.open(cache / "map.tif")
+    for index, frame in enumerate(frames):
+        label = reader.label(index)
+        np.testing.assert_allclose(label.grid.center, frame.prior, atol=1e-9)
+        assert label.heading - label.yaw == pytest.approx(frame.heading_error)
+        assert label.prior_half == (18.0, pytest.approx(math.radians(5)))
+        seen = reader.ground(label)
+        rendered = town.render(frame.pose, "pinhole", 48, 32, "validation", frame.index)
+        np.testing.assert_array_equal(seen.image, rendered.image)
+        np.testing.assert_array_equal(seen.rotation, rendered.rotation)
+        assert seen.true_rotation is not None
+        np.testing.assert_array_equal(seen.true_rotation, rendered.true_rotation)
+        grid = Grid(64, 64, 0.5, frame.prior, label.heading)
+        shown = satellite_map.patch(grid).image
+        np.testing.assert_array_equal(reader.aerial(label, grid), shown)
+    with pytest.raises(DatasetError, match="kept for validation"):
+        reader.label(0, np.random.default_rng(0))
 
 
 def test_four_tiles_cover_a_camera_one_of_them_in_its_middle(cache: Path) -> None:

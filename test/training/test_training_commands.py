@@ -47,7 +47,7 @@ PANORAMA = COMPACT + CELLS + "--data.reader plain "
         (train.main, PLAIN + "--root . --epochs 1 --validation.splits x", "no option 'splits'"),
         (train.main, PANORAMA + "--root . --epochs 1", "wants a panorama"),
         (evaluate.main, "--weights gone.safetensors", "no such weights file"),
-        (evaluate.main, "--weights front --towns 0", "expected at least one record"),
+        (evaluate.main, "--weights front --towns 0", "0 towns of 40 frames: expected at least one"),
         (fit_calibration.main, "--weights gone.safetensors", "no such weights file"),
     ],
 )

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from cross_view_localizer.camera.resample import resized, rolled
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.search import aerial_grid
 from cross_view_localizer.views import View
 from training.datasets.augment import augment
 from training.datasets.pair import GroundPicture, Label, Reader
@@ -73,9 +74,7 @@ def sample_of(
             north-up view gets its panorama turned by it, a heading-up view its aerial picture.
     """
     believed = label.heading + turn
-    up = label.grid.up
-    if view.heading_up:
-        up = (label.heading if fit == "metric" else _nearest_side(up, label.heading)) + turn
+    up = picture_up(label, view, fit, turn)
     grid = heatmap_grid(label.grid, view, fit, up)
     ground = ground_picture(reader.ground(label), view, 0.0 if view.heading_up else believed)
     u, v = grid.map_to_pixel(label.position)
@@ -98,6 +97,15 @@ def sample_of(
     )
 
 
+def picture_up(label: Label, view: View, fit: Fit = "tile", turn: float = 0.0) -> float:
+    """Return the up of the aerial picture that a method is given, radians; ``turn`` as above."""
+    if not view.heading_up:
+        return label.grid.up
+    return turn + (
+        label.heading if fit == "metric" else _nearest_side(label.grid.up, label.heading)
+    )
+
+
 def heatmap_grid(patch: Grid, view: View, fit: Fit, up: float) -> Grid:
     """Return the heatmap's grid for a protocol's patch."""
     scale = 1.0
@@ -108,16 +116,6 @@ def heatmap_grid(patch: Grid, view: View, fit: Fit, up: float) -> Grid:
         behind = view.aerial_ahead * scale
         x, y = x - behind * math.cos(up), y - behind * math.sin(up)
     return Grid(view.output_size, view.output_size, view.output_gsd * scale, (x, y), up)
-
-
-def aerial_grid(heatmap: Grid, view: View) -> Grid:
-    """Return the grid of the aerial picture that belongs to a heatmap."""
-    scale = heatmap.gsd / view.output_gsd
-    x, y = heatmap.center
-    ahead = view.aerial_ahead * scale
-    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
-    size = view.aerial_size
-    return Grid(size, size, view.aerial_gsd * scale, center, heatmap.up)
 
 
 def ground_picture(ground: GroundPicture, view: View, azimuth: float) -> GroundPicture:

@@ -1,4 +1,4 @@
-"""Samples from procedural towns: an endless stream for training, fixed frames for measuring."""
+"""The endless stream of samples from procedural towns that training draws from."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import IterableDataset
 
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.search import aerial_grid
 from cross_view_localizer.views import View
 from training.datasets.aerial_source import AerialSource
 from training.datasets.augment import augment
 from training.datasets.sample import Sample, tilt_between
-from training.town.manifest import BenchmarkFrame, load
-from training.town.seeds import Split, check_training_seed
+from training.town.seeds import check_training_seed
 from training.town.town import CameraPose, GroundFrame, Town
 
 YAW_NOISE = math.radians(5.0)
@@ -40,14 +40,6 @@ def heatmap_grid(view: View, pose: CameraPose, prior: PriorError) -> Grid:
     return Grid(view.output_size, view.output_size, view.output_gsd, center, pose.yaw + prior.yaw)
 
 
-def aerial_grid(view: View, heatmap: Grid) -> Grid:
-    """Return the grid of the aerial picture that belongs to a heatmap."""
-    x, y = heatmap.center
-    ahead = view.aerial_ahead
-    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
-    return Grid(view.aerial_size, view.aerial_size, view.aerial_gsd, center, heatmap.up)
-
-
 def make_sample(
     source: AerialSource,
     view: View,
@@ -61,7 +53,7 @@ def make_sample(
     u, v = grid.map_to_pixel((pose.x, pose.y))
     middle = (grid.width - 1) / 2
     return Sample(
-        aerial=source.crop(aerial_grid(view, grid)),
+        aerial=source.crop(aerial_grid(grid, view)),
         ground=frame.image,
         intrinsics=np.asarray(frame.intrinsics, dtype=np.float64),
         rotation=frame.rotation,
@@ -143,9 +135,9 @@ class TownStream(IterableDataset[Sample]):
     def _draw(self, opened: _OpenTown, rng: np.random.Generator) -> Sample:
         index = opened.order.pop(0)
         if index not in opened.frames:
-            opened.frames[index] = render(
-                opened.town, opened.poses[index], self.view, "train", index
-            )
+            size = (self.view.ground, self.view.ground_width, self.view.ground_height)
+            pose = opened.poses[index]
+            opened.frames[index] = opened.town.render(pose, *size, stream="train", index=index)
         half = self.view.output_size * self.view.output_gsd / 2
         yaw = rng.uniform(-YAW_NOISE, YAW_NOISE)
         pose = opened.poses[index]
@@ -156,53 +148,3 @@ class TownStream(IterableDataset[Sample]):
         frame = opened.frames[index]
         sample = make_sample(opened.source, self.view, pose, frame, prior, opened.town.seed)
         return augment(sample, rng)
-
-
-def render(town: Town, pose: CameraPose, view: View, stream: str, index: int) -> GroundFrame:
-    """Render the ground picture that ``view`` asks for."""
-    return town.render(
-        pose, view.ground, view.ground_width, view.ground_height, stream=stream, index=index
-    )
-
-
-class TownFrames(Dataset[Sample]):
-    """Frames of the manifest with the benchmark prior: for validation, calibration and tests.
-
-    Args:
-        split: "validation", "calibration" or "test"; towns: how many of its 50; frames: of each.
-    """
-
-    def __init__(self, view: View, split: Split, towns: int = 50, frames: int = 40) -> None:
-        self.view = view
-        self.samples = [
-            sample
-            for group in by_town(load(split))[:towns]
-            for sample in self._samples(group[:frames], split)
-        ]
-
-    def _samples(self, group: Sequence[BenchmarkFrame], split: Split) -> Iterator[Sample]:
-        town = Town(group[0].seed)
-        source = AerialSource(town.aerial, town.grid, self.view.aerial_gsd)
-        for one in group:
-            frame = render(town, one.pose, self.view, split, one.index)
-            yield make_sample(source, self.view, one.pose, frame, prior_error(one), one.seed)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.samples[index]
-
-
-def by_town(frames: Sequence[BenchmarkFrame]) -> list[list[BenchmarkFrame]]:
-    """Return the manifest's frames, a list per town in the manifest's order."""
-    groups: dict[int, list[BenchmarkFrame]] = {}
-    for frame in frames:
-        groups.setdefault(frame.seed, []).append(frame)
-    return list(groups.values())
-
-
-def prior_error(frame: BenchmarkFrame) -> PriorError:
-    """Return the error of a frame's benchmark prior."""
-    x, y = frame.prior
-    return PriorError(x - frame.pose.x, y - frame.pose.y, frame.heading_error)

@@ -1,4 +1,6 @@
-"""Procedural towns under the papers' protocols: stand-ins for VIGOR's and RobotCar's splits.
+"""Procedural towns: the benchmark, and stand-ins for VIGOR's and RobotCar's splits.
+
+The benchmark's frames come with its priors and the GeoTIFF that a vehicle would be given.
 
 Tiles as VIGOR's: each camera is covered by four tiles that overlap by half; it lies in the middle
 quarter of the positive one. Areas as VIGOR's: "same" takes new places in the towns of training,
@@ -10,19 +12,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.views import View
 from training.datasets.pair import RGB, DatasetError, GroundPicture, Label, Reader
-from training.datasets.town_cache import Recipe, folder_of, open_town, prepare
-from training.town.manifest import VERSION, BenchmarkFrame, load
+from training.datasets.town_cache import MAP, Recipe, folder_of, open_map, open_town, prepare
+from training.town.manifest import SETTINGS, VERSION, BenchmarkFrame, load
 from training.town.poses import CameraPose
 from training.town.seeds import Split, check_training_seed, stream
 
 NORTH = math.pi / 2
+Area = Literal["train", "same", "cross", "benchmark"]
 Tiles = Literal["positive", "semi", "all"]
 TILES = {"positive": (0,), "semi": (1, 2, 3), "all": (0, 1, 2, 3)}
 
@@ -32,8 +36,9 @@ class TownReader(Reader):
 
     Args:
         area: "train", "same" (fresh places in the first ``towns`` training towns) or "cross"
-            (``split``'s towns, with the benchmark's poses and priors).
-        split: of "cross": "validation", "calibration" or "test".
+            (``split``'s towns, with the benchmark's poses and priors), or "benchmark" (the same
+            frames on the town's map, headings told with the benchmark's errors).
+        split: of "cross" and "benchmark": "validation", "calibration" or "test".
         tiles: "positive", "semi" (the three others) or "all" four: training draws one of them for
             each frame, validation and test go through all of them.
         ground: "panorama" (middle column = the camera's azimuth) or "pinhole".
@@ -48,12 +53,12 @@ class TownReader(Reader):
 
     def __init__(
         self,
-        area: Literal["train", "same", "cross"] = "train",
+        area: Area = "train",
         split: Split = "validation",
         tiles: Tiles = "positive",
         ground: Literal["panorama", "pinhole"] = "panorama",
         north_up: bool = True,
-        towns: int = 50,
+        towns: int | range = 50,
         frames: int = 40,
         light: int | Sequence[int] | None = None,
         tile: float = 72.0,
@@ -63,41 +68,49 @@ class TownReader(Reader):
         cache: str | Path = "cache/town",
         workers: int = 1,
     ) -> None:
-        if area not in ("train", "same", "cross") or tiles not in TILES:
+        if area not in get_args(Area) or tiles not in TILES:
             raise DatasetError(
-                f"area {area!r}, tiles {tiles!r}: expected train, same or cross, and one of "
+                f"area {area!r}, tiles {tiles!r}: expected {', '.join(get_args(Area))}, and one of "
                 f"{', '.join(TILES)}"
             )
-        if area == "cross" and split not in ("validation", "calibration", "test"):
+        held_out = area in ("cross", "benchmark")
+        if held_out and split not in ("validation", "calibration", "test"):
             raise DatasetError(f"split {split!r}: expected validation, calibration or test")
-        if towns < 1 or frames < 1:
-            raise DatasetError(f"{towns} towns of {frames} frames: expected at least one of each")
-        name = split if area == "cross" else area
-        self.kept_for = {"train": "", "same": "same-area tests", "cross": split}[area]
+        towns = range(towns) if isinstance(towns, int) else towns
+        if not towns or frames < 1:
+            raise DatasetError(
+                f"{len(towns)} towns of {frames} frames: expected at least one of each"
+            )
+        name = split if held_out else area
+        self.kept_for = "" if area == "train" else split if held_out else "same-area tests"
+        self.mapped = area == "benchmark"
         self.tile, self.north_up, self.kind = tile, north_up, ground
         self.side = round(tile / gsd)
         self.picks = TILES[tiles]
         self.each = 1 if area == "train" else len(self.picks)
-        poses, self.fixed = _poses(area, split, towns, frames)
+        poses, self.fixed = _poses(split if held_out else None, towns, frames)
         days: Sequence[int | None] = [light] if light is None or isinstance(light, int) else light
         self.rows: list[tuple[Path, int]] = []
         for day in days:
             # Every day's frames stand at the same places, with mountings of their own.
             places, own = (name, name) if day is None else (f"{name}-days", f"{name}-day-{day}")
-            recipe = Recipe(ground, width, height, frames, places, own, day, round(gsd, 4))
+            detail = (day, round(gsd, 4), self.mapped)
+            recipe = Recipe(ground, width, height, frames, places, own, *detail)
             prepare(Path(cache), recipe, poses, workers)
             folders = [folder_of(Path(cache), recipe, seed) for seed in poses]
             self.rows += [(folder, frame) for folder in folders for frame in range(frames)]
         self.problems = []
         self.tags = {
             "dataset": VERSION,
-            "split": f"{area}-area {split}" if area == "cross" else f"{area}-area",
+            "split": " ".join([area if self.mapped else f"{area}-area", split * held_out]).strip(),
             "tiles": tiles,
             "labels": "exact",
             "resolution": f"{gsd:g} m/px",
             "orientation": "known, north-up" if north_up else "known, heading-up",
             "ground": ground,
         }
+        if self.mapped:
+            self.tags |= {"tiles": "none", "resolution": "0.2 m/px", "orientation": "+-5 deg"}
         if light is not None:
             self.tags["light"] = "day " + ", ".join(str(day) for day in days)
 
@@ -118,33 +131,42 @@ class TownReader(Reader):
             tile = self.picks[int(rng.integers(len(self.picks)))]
             prior = rng.uniform(-self.tile / 4, self.tile / 4, 2)
         east, north = prior - np.array([tile & 1, tile >> 1]) * np.sign(prior) * self.tile / 2
+        heading, half = yaw, None
+        if self.mapped:
+            heading += self.fixed[int(folder.name), frame].heading_error
+            half = (SETTINGS["half_prior"], math.radians(SETTINGS["heading_degrees"]))
         return Label(
             name=f"town {folder.name} frame {frame} tile {tile}",
             ground_file=folder / "grounds.npy",
-            aerial_file=folder / "aerial.npy",
+            aerial_file=folder / (MAP if self.mapped else "aerial.npy"),
             grid=Grid(
                 self.side,
                 self.side,
                 self.tile / self.side,
                 (x + float(east), y + float(north)),
-                NORTH if self.north_up else yaw,
+                NORTH if self.north_up else heading,
             ),
             position=(x, y),
             yaw=yaw,
-            heading=yaw,
+            heading=heading,
             group=folder.name,
             datum=town.datum,
+            prior_half=half,
         )
 
     def _prior(self, seed: int, frame: int) -> np.ndarray:
         """Where the positive tile's middle lies from the camera: (east, north) metres."""
-        if (seed, frame) in self.fixed:
-            return self.fixed[seed, frame] * (self.tile / 72.0)
+        one = self.fixed.get((seed, frame))
+        if one is not None:
+            return np.subtract(one.prior, (one.pose.x, one.pose.y)) * (self.tile / 72.0)
         return stream(seed, "tile", frame).uniform(-self.tile / 4, self.tile / 4, 2)
 
     def aerial(self, label: Label, grid: Grid) -> RGB:
         """Return the town's aerial picture (grid.height, grid.width, 3) on ``grid``."""
-        return open_town(label.aerial_file.parent).aerial.crop(grid)
+        folder = label.aerial_file.parent
+        if self.mapped:
+            return open_map(folder).patch(grid).image
+        return open_town(folder).aerial.crop(grid)
 
     def ground(self, label: Label) -> GroundPicture:
         """Return the camera's picture with its calibration."""
@@ -157,23 +179,41 @@ class TownReader(Reader):
             camera = Camera("equirectangular", width, height)
         else:
             camera = Camera("pinhole", width, height, numbers[:9].reshape(3, 3))
-        return GroundPicture(image, camera, numbers[9:18].reshape(3, 3), float(numbers[18]))
+        rotation, true = numbers[9:18].reshape(3, 3), numbers[19:].reshape(3, 3)
+        return GroundPicture(image, camera, rotation, float(numbers[18]), true)
+
+
+def benchmark(
+    view: View,
+    split: Split,
+    towns: int | range = 50,
+    frames: int = 40,
+    cache: str | Path = "cache/town",
+    workers: int = 1,
+) -> TownReader:
+    """Return the benchmark's frames, rendered at the size that a view wants.
+
+    Args:
+        towns: the first so many of the split's 50, or which of them.
+    """
+    size = {"width": view.ground_width, "height": view.ground_height}
+    return TownReader(
+        "benchmark", split, ground=view.ground, towns=towns, frames=frames, cache=cache,
+        workers=workers, **size,
+    )  # fmt: skip
 
 
 def _poses(
-    area: str, split: Split, towns: int, frames: int
-) -> tuple[dict[int, Sequence[CameraPose] | None], dict[tuple[int, int], np.ndarray]]:
-    """Return seed → poses (None: drawn from the stream), and the benchmark's fixed priors."""
-    if area != "cross":
-        check_training_seed(towns - 1)
-        return {seed: None for seed in range(towns)}, {}
+    split: Split | None, towns: range, frames: int
+) -> tuple[dict[int, Sequence[CameraPose] | None], dict[tuple[int, int], BenchmarkFrame]]:
+    """Return seed → poses (None: drawn from the stream), and the benchmark's frames."""
+    if split is None:
+        check_training_seed(towns[-1])
+        return {seed: None for seed in towns}, {}
     groups: dict[int, list[BenchmarkFrame]] = {}
     for one in load(split):
         groups.setdefault(one.seed, []).append(one)
-    chosen = {seed: groups[seed][:frames] for seed in list(groups)[:towns]}
-    fixed = {
-        (seed, one.index): np.array(one.prior) - (one.pose.x, one.pose.y)
-        for seed, group in chosen.items()
-        for one in group
-    }
+    names = list(groups)
+    chosen = {names[k]: groups[names[k]][:frames] for k in towns if k < len(names)}
+    fixed = {(seed, one.index): one for seed, group in chosen.items() for one in group}
     return {seed: [one.pose for one in group] for seed, group in chosen.items()}, fixed

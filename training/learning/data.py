@@ -16,7 +16,8 @@ from training.datasets.check import usable
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
 from training.datasets.sample import Batch, collate
-from training.datasets.town import TownFrames, TownStream
+from training.datasets.town import TownStream
+from training.datasets.town_pairs import benchmark
 from training.learning.order import AtEpoch, Order
 
 
@@ -97,7 +98,8 @@ class StreamSamples(Samples):
     def __init__(self, view: View, loading: Loading, towns: int, frames: int) -> None:
         super().__init__()
         self.view, self.loading = view, loading
-        self.held_out = TownFrames(view, "validation", towns, frames)
+        held_out = benchmark(view, "validation", towns, frames)
+        self.held_out = PairDataset(held_out, view, "metric")
         self.about = {"reference_point": "camera", "towns": "town-v1"}
 
     @property

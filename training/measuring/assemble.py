@@ -13,8 +13,9 @@ import numpy as np
 
 from training.measuring import columns, figures, paper_tables, summary, tables
 from training.measuring.plan import Plan
-from training.measuring.results import STATISTICS, Results
+from training.measuring.results import Results
 from training.measuring.runs import Bench, Job
+from training.measuring.summary import STATISTICS
 
 BUILDERS = {
     "table1": paper_tables.table_1,
@@ -62,14 +63,14 @@ def write(
         },
         "tables": {table.name: asdict(table) for table in made},
     }
-    _replace(out / "results.json", json.dumps(content, indent=2, default=str) + "\n")
+    columns.replace_text(out / "results.json", json.dumps(content, indent=2, default=str) + "\n")
     turns = [job for job in jobs if job.kind == "turns"]
     _merge(out / "samples.csv", bench, [job for job in jobs if job not in turns])
     _merge(out / "headings.csv", bench, turns)
     head = [f"# {results.plan.title}", results.plan.note, *left_out(bench, jobs, header)]
     text = [*(part + "\n" for part in head if part), *(tables.markdown(table) for table in made)]
-    _replace(out / "tables.md", "\n".join(text))
-    _replace(out / "tables.tex", "\n".join(tables.latex(table) for table in made))
+    columns.replace_text(out / "tables.md", "\n".join(text))
+    columns.replace_text(out / "tables.tex", "\n".join(tables.latex(table) for table in made))
     entries = results.plan.figures
     if "fig3" in entries:
         figures.figure_3(results, entries["fig3"], out)
@@ -178,9 +179,3 @@ def _pairs(one: Plan) -> dict[tuple[str, str, str], None]:
                 if (second, first, name) not in found:
                     found[first, second, name] = None
     return found
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)

@@ -8,8 +8,9 @@ afterwards: the fit does not see them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,9 @@ from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
+from training.datasets.pair import DatasetError, Reader
 from training.measuring import metrics
+from training.measuring.rows import Rows, asked, loaded
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class HeldOut:
         grid: cells in ``map``.
         truth: (2,) of the camera, metres.
         yaw_offset: true azimuth minus the given one, radians.
+        group: rows of one group are alike.
     """
 
     scores: NDArray[np.float32]
@@ -39,6 +43,7 @@ class HeldOut:
     grid: Grid
     truth: NDArray[np.float64]
     yaw_offset: float = 0.0
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,51 @@ class _Moments:
     covariances: NDArray[np.float64]
     yaw_errors: NDArray[np.float64]
     yaw_variances: NDArray[np.float64]
+
+
+def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldOut]:
+    """Return a model's scores on rows, without any calibration, as its Localizer gets them.
+
+    Raises:
+        ValueError: where a row is refused; one line.
+    """
+    localizer = rows.asker()
+    found = []
+    for items in loaded(rows, batch_size, workers):
+        questions = [asked(item) for item in items]
+        log_mass, offsets = localizer.scores(questions)
+        for item, question, one in zip(items, questions, log_mass, strict=True):
+            label = item.label
+            turn = math.remainder(label.yaw - label.heading - item.told, math.tau)
+            truth = np.array(label.position)
+            grid = question.searched.grid
+            found.append(HeldOut(one, offsets, grid, truth, turn, str(label.group)))
+    return found
+
+
+def halves(frames: Sequence[HeldOut]) -> tuple[list[HeldOut], list[HeldOut]]:
+    """Return the frames of the first half of the groups, and the others."""
+    groups = list(dict.fromkeys(frame.group for frame in frames))
+    if len(groups) < 2:
+        middle = len(frames) // 2
+        return list(frames[:middle]), list(frames[middle:])
+    first = set(groups[: len(groups) // 2])
+    return [f for f in frames if f.group in first], [f for f in frames if f.group not in first]
+
+
+def check_unseen(metadata: Mapping[str, Any], reader: Reader) -> None:
+    """Refuse rows that the weights say they were trained on.
+
+    Raises:
+        DatasetError: the same split of the same dataset; one line.
+    """
+    trained, tags = metadata.get("data") or {}, reader.tags
+    same = [key for key in ("dataset", "split") if key in tags and tags[key] == trained.get(key)]
+    if len(same) == 2:
+        raise DatasetError(
+            f"these weights were trained on {tags['dataset']}, split '{tags['split']}': expected "
+            "rows that they have not seen, another split"
+        )
 
 
 def fit(

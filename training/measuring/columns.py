@@ -5,28 +5,44 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-TEXT = ("name", "group")
+TEXT = ("name", "group", "reason")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """One file's rows by column.
+    """Rows by column.
 
     Attributes:
-        names, groups: (N,) of the labels.
+        names, groups, reasons: (N,) of the records; reasons are empty where rows have none.
         numbers: the other columns, (N,) float64 each.
     """
 
     names: NDArray[np.str_]
     groups: NDArray[np.str_]
+    reasons: NDArray[np.str_]
     numbers: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Columns:
+        """Return rows by column.
+
+        Raises:
+            ValueError: where there is no row.
+        """
+        some = list(rows)
+        if not some:
+            raise ValueError("no frames to measure: expected at least one")
+        texts = [np.array([str(row.get(key, "")) for row in some]) for key in TEXT]
+        numeric = [key for key in some[0] if key not in TEXT]
+        numbers = {key: np.array([row[key] for row in some], np.float64) for key in numeric}
+        return cls(*texts, numbers)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -35,8 +51,8 @@ class Columns:
         return self.numbers[column]
 
 
-def write(path: Path, rows: Iterable[Any]) -> int:
-    """Write dataclass rows as CSV, one at a time; the file appears whole. Returns their number.
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows as CSV, one at a time; the file appears whole. Returns their number.
 
     Raises:
         ValueError: where there is no row.
@@ -48,8 +64,8 @@ def write(path: Path, rows: Iterable[Any]) -> int:
         writer = csv.writer(stream, lineterminator="\n")
         for row in rows:
             if not count:
-                writer.writerow([f.name for f in fields(row)])
-            writer.writerow([_shown(value) for value in asdict(row).values()])
+                writer.writerow(row)
+            writer.writerow([_shown(value) for value in row.values()])
             count += 1
     if not count:
         part.unlink()
@@ -59,7 +75,7 @@ def write(path: Path, rows: Iterable[Any]) -> int:
 
 
 def _shown(value: object) -> object:
-    return f"{value:.9g}" if isinstance(value, float) else value
+    return f"{value:.12g}" if isinstance(value, float) else value
 
 
 def read(path: Path) -> Columns:
@@ -71,19 +87,18 @@ def read(path: Path) -> Columns:
     with path.open(newline="") as stream:
         lines = csv.reader(stream)
         head = next(lines, [])
-        if not set(TEXT) <= set(head):
+        if not {"name", "group"} <= set(head):
             raise ValueError(f"{path}: columns {head}: expected name, group …: delete the file")
-        kept: list[list[str]] = [[], []]
+        kept: list[list[str]] = [[] for _ in TEXT]
         values = array("d")  # eight bytes each, for hundreds of thousands of rows
-        where = [head.index(one) for one in TEXT]
-        numeric = [i for i in range(len(head)) if i not in where]
+        numeric = [i for i, name in enumerate(head) if name not in TEXT]
         for line in lines:
-            for column, i in zip(kept, where, strict=True):
-                column.append(line[i])
+            for column, name in zip(kept, TEXT, strict=True):
+                column.append(line[head.index(name)] if name in head else "")
             values.extend(float(line[i]) for i in numeric)
     table = np.frombuffer(values, dtype=np.float64).reshape(-1, len(numeric))
     numbers = {head[i]: table[:, k] for k, i in enumerate(numeric)}
-    return Columns(np.array(kept[0]), np.array(kept[1]), numbers)
+    return Columns(*(np.array(column) for column in kept), numbers)
 
 
 def joined(parts: Iterable[Columns]) -> Columns:
@@ -92,6 +107,7 @@ def joined(parts: Iterable[Columns]) -> Columns:
     return Columns(
         np.concatenate([p.names for p in some]),
         np.concatenate([p.groups for p in some]),
+        np.concatenate([p.reasons for p in some]),
         {k: np.concatenate([p[k] for p in some]) for k in some[0].numbers},
     )
 
@@ -110,4 +126,11 @@ def merge(path: Path, parts: Iterable[tuple[Mapping[str, object], Path]]) -> Non
                     writer.writerow([*leading, *names])
                     head = False
                 writer.writerows([*leading.values(), *row] for row in rows)
+    part.replace(path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
     part.replace(path)

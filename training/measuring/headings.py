@@ -12,15 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import CrossViewModel
-from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.models.network import Network
 from training.datasets.pair import RGB, GroundPicture, Label, Reader
-from training.datasets.pairs import sample_of
-from training.datasets.sample import Batch, collate
-from training.measuring.scoring import Frame, Frames, chosen, moved
+from training.measuring.rows import Asked, Rows, asked, loaded
 
 NORTH = math.pi / 2
 Start = Literal["truth", "north"]
@@ -91,26 +89,26 @@ class Remembering(Reader):
         return self._aerial[2]
 
 
-class Turns(Dataset[list[Frame]]):
-    """Each row of some frames, told one heading after the other.
+class Turns(Dataset[list[Asked]]):
+    """Each of some rows, told one heading after the other.
 
     Args:
-        frames: the rows.
+        rows: of a reader.
         classes: how many headings, evenly over the circle.
         start: the first: "truth", as the paper turns VIGOR's panoramas, or "north", as it turns
             RobotCar's patches.
     """
 
-    def __init__(self, frames: Frames, classes: int = 16, start: Start = "truth") -> None:
+    def __init__(self, rows: Rows, classes: int = 16, start: Start = "truth") -> None:
         if classes < 2 or start not in ("truth", "north"):
             raise ValueError(
                 f"{classes} classes from '{start}': expected two or more from truth or north"
             )
-        self.frames, self.classes, self.start = frames, classes, start
-        self.reader = Remembering(frames.reader)
+        self.rows, self.classes, self.start = rows, classes, start
+        rows.reader = rows.map.reader = Remembering(rows.reader)
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.rows)
 
     def turns(self, label: Label) -> list[float]:
         """Return the heading errors that a row is told, radians in [−π, π)."""
@@ -118,53 +116,47 @@ class Turns(Dataset[list[Frame]]):
         steps = [first + k * 2 * math.pi / self.classes for k in range(self.classes)]
         return [(turn + math.pi) % (2 * math.pi) - math.pi for turn in steps]
 
-    def __getitem__(self, position: int) -> list[Frame]:
-        label = self.reader.label(int(self.frames.rows[position]))
-        view, fit = self.frames.view, self.frames.fit
-        return [
-            Frame(sample_of(self.reader, label, view, fit, turn), label, turn)
-            for turn in self.turns(label)
-        ]
+    def __getitem__(self, position: int) -> list[Asked]:
+        label = self.rows.reader.label(int(self.rows.rows[position]))
+        return [self.rows.asked(label, turn) for turn in self.turns(label)]
 
 
-def classify(
-    model: LoadedModel,
-    turns: Turns,
-    batch_size: int = 4,
-    workers: int = 0,
-    device: str = "auto",
-) -> Iterator[Turned]:
-    """Yield what each row gave; the picture that does not turn is encoded once."""
-    place = chosen(device)
-    network = model.model.to(place)
-    loader: Any = DataLoader(turns, batch_size, num_workers=workers, collate_fn=list)
-    for rows in loader:
-        batches = [
-            moved(collate([row[k].sample for row in rows]), place) for k in range(turns.classes)
-        ]
-        with torch.inference_mode():
-            peaks = _peaks(network, batches).cpu().numpy()
+def classify(turns: Turns, batch_size: int = 4, workers: int = 0) -> Iterator[Turned]:
+    """Yield what each row gave; the picture that does not turn is encoded once.
+
+    Raises:
+        ValueError: for a row that is refused; one line.
+    """
+    network = turns.rows.asker().network
+    for rows in loaded(turns, batch_size, workers):
+        peaks = _peaks(network, rows).float().cpu().numpy()
         for row, peak in zip(rows, peaks, strict=True):
             yield _judged(row, peak)
 
 
-def _peaks(network: CrossViewModel, batches: list[Batch]) -> Tensor:
+def _peaks(network: Network, rows: list[list[Asked]]) -> Tensor:
     """Return (B, classes)."""
     up = network.view.heading_up  # then the aerial picture turns, else the panorama
-    still: Any = (
-        network.encode_ground(batches[0].ground) if up else network.encode_aerial(batches[0].aerial)
-    )
+    aerial: Any = None
+    ground: Any = None
     peaks = []
-    for batch in batches:
-        aerial = network.encode_aerial(batch.aerial) if up else still
-        ground = still if up else network.encode_ground(batch.ground)
-        peaks.append(peak_logit(network, aerial, ground))
+    with network.running() as model:
+        for turned in zip(*rows, strict=True):
+            questions = [asked(one) for one in turned]
+            if aerial is None or up:
+                patches = [one.searched.patch.image for one in questions]
+                aerial = model.encode_aerial(network.aerial_input(patches))
+            if ground is None or not up:
+                ground = model.encode_ground(
+                    network.ground_input([one.ground for one in questions])
+                )
+            peaks.append(peak_logit(model, aerial, ground))
     return torch.stack(peaks, dim=1)
 
 
-def _judged(row: list[Frame], peaks: np.ndarray) -> Turned:
+def _judged(row: list[Asked], peaks: np.ndarray) -> Turned:
     order = np.argsort(-peaks, kind="stable")
-    sizes = [abs(frame.told) for frame in row]
+    sizes = [abs(one.told) for one in row]
     best = row[int(order[0])]
     return Turned(
         name=best.label.name,

@@ -119,26 +119,6 @@ def bootstrap(
     return float(low), float(high)
 
 
-def paired_difference(
-    ours: ArrayLike,
-    others: ArrayLike,
-    towns: Sequence[object] | NDArray[np.generic],
-    statistic: Statistic = lambda v: float(np.median(v)),
-    draws: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """Return statistic(ours) − statistic(others) on the same frames, and its 95 % interval.
-
-    "Better" may be said only where the interval excludes zero.
-    """
-    pairs = np.stack([np.asarray(ours, dtype=np.float64), np.asarray(others, dtype=np.float64)], 1)
-
-    def difference(v: Floats) -> float:
-        return statistic(v[:, 0]) - statistic(v[:, 1])
-
-    return difference(pairs), *bootstrap(pairs, towns, difference, draws, seed)
-
-
 def gaussian_sigma(errors: ArrayLike) -> float:
     """Return the most likely σ of an isotropic Gaussian for (N,) distances: σ² = mean e² / 2.
 

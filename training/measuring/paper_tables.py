@@ -9,8 +9,8 @@ import numpy as np
 
 from training.measuring import published, summary
 from training.measuring.published import Published
-from training.measuring.results import STATISTICS, Results
-from training.measuring.summary import Statistic
+from training.measuring.results import Results
+from training.measuring.summary import STATISTICS, Statistic
 from training.measuring.tables import Best, Cell, Line, Table, small
 
 CORNERS = {

@@ -1,136 +1,158 @@
-"""One row per evaluated frame, and the table that rows make."""
+"""The one record that a frame of any reader becomes: what was true, what was told, what came out.
+
+Positions are metres in the frame of the reader's labels, of the reference point that the reader
+names. Probabilities are per pixel of the protocol's patch at 512 x 512, as ECCV 2022's (section
+4.2), whatever cells the model has; log densities are nats per m² and compare between all.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
+from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.estimate import Estimate
+from training.datasets.pair import Label
 from training.measuring import metrics
+
+PAPER_PIXELS = 512
+UNIFORM = 1 / PAPER_PIXELS**2
+NAN = math.nan
 
 
 @dataclass(frozen=True)
-class FrameRecord:
-    """What one frame gave.
+class Record:
+    """What one frame gave. Where the network did not run, the prior stands for the answer.
 
     Attributes:
-        town: its group for error bars.
-        truth: (x, y, yaw) of the camera, metres and radians.
-        prior: (x, y) of the prior: the centre-only control.
-        estimate: (x, y, yaw), raw: also where a gate refused; None where the network did not run.
-        covariance: (3, 3) rows, raw, or None.
-        log_density: of the heatmap at the truth, nats per m².
-        level: credible level of the truth.
+        name, group: of the label; error bars are over groups.
+        reason: why it was refused; empty where it was published.
+        truth_x, truth_y, truth_yaw: metres and radians.
+        x, y, yaw: the sub-pixel mode, also where a gate refused; the yaw NaN where none was found.
+        var_xx, var_xy, var_yy, var_yaw: of it, m² and rad²; NaN where the network did not run.
+        centre_error: from the prior, the control without any picture, metres.
+        argmax_error: of the greatest cell's centre, the papers' point estimate, metres.
+        mode_error: of (x, y), metres.
+        longitudinal, lateral: of (x, y), signed: ahead and left are positive, metres.
+        heading_error: yaw − truth, degrees; NaN for methods that take the heading as given.
+        level: credible level of the truth; log_density: there, −inf outside the heatmap.
+        p_truth: of the patch's pixel at the truth; p_peak: of the greatest cell, by which
+            predictions are ranked; 0 outside the heatmap.
         entropy, confidence: of the heatmap.
-        reason: why it was refused; empty when it was not.
+        told: what was added to the heading that the method was told, degrees.
+        cell: metres per heatmap cell.
     """
 
-    town: int
-    truth: tuple[float, float, float]
-    prior: tuple[float, float]
-    estimate: tuple[float, float, float] | None
-    covariance: list[list[float]] | None
-    log_density: float
-    level: float
-    entropy: float
-    confidence: float
-    reason: str = ""
+    name: str
+    group: str
+    reason: str
+    truth_x: float
+    truth_y: float
+    truth_yaw: float
+    x: float
+    y: float
+    centre_error: float
+    argmax_error: float
+    mode_error: float
+    longitudinal: float
+    lateral: float
+    yaw: float = NAN
+    heading_error: float = NAN
+    var_xx: float = NAN
+    var_xy: float = NAN
+    var_yy: float = NAN
+    var_yaw: float = NAN
+    level: float = NAN
+    log_density: float = NAN
+    p_truth: float = NAN
+    p_peak: float = NAN
+    entropy: float = NAN
+    confidence: float = NAN
+    told: float = 0.0
+    cell: float = NAN
 
-    def to_json(self) -> str:
-        """Return one line of JSON."""
-        return json.dumps(asdict(self))
 
+def record(label: Label, estimate: Estimate, told: float = 0.0) -> Record:
+    """Return the record of an answer; ``base_link`` must be the labels' point, on the road.
 
-def record(
-    town: int, truth: tuple[float, float, float], prior: tuple[float, float], estimate: Estimate
-) -> FrameRecord:
-    """Turn an Estimate into a row; ``base_link`` must be the camera's point on the road."""
-    heatmap, bounds = estimate.heatmap, estimate.raw_covariance
-    return FrameRecord(
-        town=town,
-        truth=truth,
-        prior=prior,
-        estimate=estimate.raw_pose,
-        covariance=None if bounds is None else bounds.tolist(),
-        log_density=-np.inf if heatmap is None else float(heatmap.log_density(truth[:2])),
-        level=1.0 if heatmap is None else heatmap.credible_level(truth[:2]),
-        entropy=0.0 if heatmap is None else heatmap.entropy(),
+    Args:
+        told: what was added to the heading, radians.
+    """
+    heatmap, pose, bounds = estimate.heatmap, estimate.raw_pose, estimate.raw_covariance
+    reason = "" if estimate.reason is None else estimate.reason.value
+    degrees = math.degrees(told)
+    if heatmap is None or pose is None:
+        nowhere = {"level": 1.0, "log_density": -math.inf, "p_truth": 0.0, "p_peak": 0.0}
+        return _record(label, label.grid.center, label.grid.center, reason, told=degrees, **nowhere)
+    found: dict[str, float] = {}
+    if bounds is not None:
+        (xx, xy, _), (_, yy, _), (_, _, yaw) = bounds.tolist()
+        found |= {"var_xx": xx, "var_xy": xy, "var_yy": yy, "var_yaw": yaw}
+    if not estimate.yaw_from_prior:
+        found["yaw"] = pose[2]
+        found["heading_error"] = float(metrics.heading_errors([pose[2]], [label.yaw])[0])
+    argmax = heatmap.argmax_xy().tolist()
+    return _record(
+        label,
+        pose[:2],
+        (argmax[0], argmax[1]),
+        reason,
+        level=heatmap.credible_level(label.position),
+        log_density=float(heatmap.log_density(label.position)),
+        entropy=heatmap.entropy(),
         confidence=estimate.confidence,
-        reason="" if estimate.reason is None else estimate.reason.value,
+        told=degrees,
+        cell=heatmap.grid.gsd,
+        **_per_pixel(label, heatmap),
+        **found,
     )
 
 
-def table(records: Sequence[FrameRecord], draws: int = 2000) -> dict[str, Any]:
-    """Return every figure of evaluation.md over all frames, with 95 % intervals over towns.
-
-    A frame without an estimate counts with its prior as the position, and is named under "refused".
-
-    Raises:
-        ValueError: where there is no frame.
-    """
-    if not records:
-        raise ValueError("no frames to tabulate: expected at least one record")
-    towns = np.array([r.town for r in records])
-    truth = np.array([r.truth for r in records])
-    prior = np.array([r.prior for r in records])
-    found = np.array([(r.estimate or (*r.prior, r.truth[2])) for r in records])
-    errors = metrics.distances(found[:, :2], truth[:, :2])
-    along, across = metrics.longitudinal_lateral(found[:, :2], truth[:, :2], truth[:, 2])
-    answered = np.array([r.reason == "" for r in records])
-    turn = metrics.heading_errors(found[:, 2], truth[:, 2])
-    result: dict[str, Any] = {
-        "frames": len(records),
-        "towns": len(np.unique(towns)),
-        "error": metrics.error_summary(errors),
-        "error_median_95": metrics.bootstrap(errors, towns, draws=draws),
-        "error_mean_95": metrics.bootstrap(errors, towns, lambda v: float(v.mean()), draws),
-        "longitudinal": _axis(along),
-        "lateral": _axis(across),
-        "heading_degrees": _axis(turn),
-        "centre_only": metrics.error_summary(metrics.distances(prior, truth[:, :2])),
-        "refused": dict(Counter(r.reason for r in records if r.reason)),
-        "gated": {"share": float(answered.mean())},
-    }
-    if answered.any():
-        result["gated"] |= metrics.error_summary(errors[answered])
-    return result | _calibration(records, found[:, :2] - truth[:, :2], errors)
+def control(label: Label, even: bool) -> Record:
+    """Return what the patch's centre, or an even heatmap, gives: no picture is opened."""
+    center = label.grid.center
+    if not even:
+        return _record(label, center, center)
+    density = -2 * math.log(label.grid.extent[0])
+    return _record(label, center, center, log_density=density, p_truth=UNIFORM, p_peak=UNIFORM)
 
 
-def _axis(signed: metrics.Floats) -> dict[str, float]:
-    size = np.abs(signed)
+def _record(
+    label: Label,
+    xy: tuple[float, float],
+    argmax: tuple[float, float],
+    reason: str = "",
+    **values: float,
+) -> Record:
+    truth = label.position
+    along, across = metrics.longitudinal_lateral([xy], [truth], [label.yaw])
+    return Record(
+        name=label.name,
+        group=str(label.group),
+        reason=reason,
+        truth_x=truth[0],
+        truth_y=truth[1],
+        truth_yaw=label.yaw,
+        x=xy[0],
+        y=xy[1],
+        centre_error=math.dist(label.grid.center, truth),
+        argmax_error=math.dist(argmax, truth),
+        mode_error=math.dist(xy, truth),
+        longitudinal=float(along[0]),
+        lateral=float(across[0]),
+        **values,
+    )
+
+
+def _per_pixel(label: Label, heatmap: Heatmap) -> dict[str, float]:
+    """Return probabilities per pixel of the patch at the paper's size, from those per cell."""
+    grid, log_mass = heatmap.grid, heatmap.log_mass
+    area = (label.grid.extent[0] / PAPER_PIXELS / grid.gsd) ** 2
+    u, v = np.rint(grid.map_to_pixel(label.position)).astype(int)
+    inside = 0 <= u < grid.width and 0 <= v < grid.height
     return {
-        "bias": float(signed.mean()),
-        "mean": float(size.mean()),
-        "median": float(np.median(size)),
-        **{f"recall_{r:g}": metrics.recall(size, r) for r in metrics.RECALLS},
-    }
-
-
-def _calibration(
-    records: Sequence[FrameRecord], difference: metrics.Floats, errors: metrics.Floats
-) -> dict[str, float]:
-    """Figures of the covariance and the heatmap, over the frames that have them."""
-    ran = np.array([r.covariance is not None for r in records])
-    if not ran.any():
-        return {}
-    bounds = np.array([r.covariance for r in records if r.covariance is not None])[:, :2, :2]
-    sigma = np.sqrt(np.trace(bounds, axis1=1, axis2=2) / 2)
-    density = np.array([r.log_density for r in records])[ran]
-    # A truth outside the support has no density; it is counted, not averaged.
-    inside = np.isfinite(density)
-    return {
-        "nees_per_dof": float(metrics.nees(difference[ran], bounds).mean()),
-        "coverage_90_region": metrics.coverage(
-            [r.level for r in records if r.covariance is not None]
-        ),
-        "coverage_90_ellipse": metrics.ellipse_coverage(difference[ran], bounds),
-        "spearman_sigma_error": metrics.spearman(sigma, errors[ran]),
-        "sigma_median": float(np.median(sigma)),
-        "nll_nats_per_m2": float(-density[inside].mean()) if inside.any() else float("inf"),
-        "outside_support": float(1 - inside.mean()),
+        "p_truth": area * math.exp(log_mass[v, u]) if inside else 0.0,
+        "p_peak": area * math.exp(log_mass[heatmap.argmax_cell()]),
     }

@@ -13,8 +13,6 @@ from training.measuring.plan import Plan
 from training.measuring.summary import Figure, Statistic, figure
 from training.measuring.tables import Cell, shown, small
 
-STATISTICS: dict[str, Statistic] = {"mean": summary.mean, "median": summary.median}
-
 
 @dataclass(frozen=True)
 class Results:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.weights import LoadedModel
 from training.datasets.pair import Reader
+from training.datasets.pairs import Fit
 from training.measuring import columns, metrics
 from training.measuring.headings import Turns, classify, peak_kind
 from training.measuring.plan import Plan, PlanError, Run
-from training.measuring.published import UNIFORM
-from training.measuring.scoring import Frames, HeadingNoise, Scored, drawn, score
+from training.measuring.records import control
+from training.measuring.rows import HeadingNoise, Rows, Shuffled, drawn
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Bench:
         folder: of the CSV files.
         build: (reader's name, options) → reader, cached.
         load: weights file → model, the newest one cached.
-        batch_size, workers, device: of the runs.
+        batch_size, workers: of the runs.
+        config: of the Localizer: device and precision.
         fresh: run again what is there.
         sigmas: found for (model, set, fit).
     """
@@ -78,7 +80,7 @@ class Bench:
     load: Callable[[str], LoadedModel]
     batch_size: int = 8
     workers: int = 0
-    device: str = "auto"
+    config: LocalizerConfig = field(default_factory=LocalizerConfig)
     fresh: bool = False
     sigmas: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
 
@@ -104,8 +106,8 @@ class Bench:
         began = time.monotonic()
         reader = self.build(job.set)
         sigma = self._fit_sigma(job, model)
-        rows, count = self._rows(job, reader, model)
-        columns.write(table, bar(rows, job.stem, count))
+        rows, count = self._rows(job, model)
+        columns.write(table, map(asdict, bar(rows, job.stem, count)))
         kinds = Counter(problem.kind for problem in reader.problems)
         about: dict[str, Any] = {
             "mark": mark,
@@ -155,35 +157,35 @@ class Bench:
             "limits": [one.limit, job.limit],
             "shuffled": run.shuffled,
             "sigma": None if fitted is None else [fitted.reader, str(dict(fitted.options))],
+            "precision": self.config.precision,
             "kind": [job.kind, job.degrees, job.classes, job.start][: _counts(job.kind)],
         }
 
     def _of(self, job: Job) -> Run:
         return self.plan.rows[job.row].run_of(job.set) or Run((job.set,), ())
 
-    def _frames(
-        self, job: Job, reader: Reader, model: LoadedModel, given: str | None = None
-    ) -> Frames:
-        one, run = self.plan.sets[job.set], self._of(job)
+    def _frames(self, job: Job, model: LoadedModel, name: str, fit: Fit | None = None) -> Rows:
+        """Return the rows of a set as a job asks them."""
+        one, run = self.plan.sets[name], self._of(job)
         limits = [n for n in (one.limit, job.limit) if n is not None]
-        fit: Any = given or run.fit or one.fit
         noise = HeadingNoise(job.degrees if job.kind == "noise" else 0.0)
+        shuffled: Shuffled = "set" if run.shuffled else ""
+        chosen: Any = fit or run.fit or one.fit
         limit = min(limits) if limits else None
-        return Frames(reader, model.model.view, fit, noise, run.shuffled, limit)
+        return Rows(self.build(name), model, chosen, noise, shuffled, limit, self.config)
 
-    def _rows(
-        self, job: Job, reader: Reader, model: LoadedModel | None
-    ) -> tuple[Iterable[Any], int]:
+    def _rows(self, job: Job, model: LoadedModel | None) -> tuple[Iterable[Any], int]:
         if model is None:
+            reader = self.build(job.set)
             rows = drawn(len(reader), self.plan.sets[job.set].limit)
             even = self.plan.rows[job.row].control == "uniform"
-            return (control(reader, int(i), even) for i in rows), len(rows)
-        frames = self._frames(job, reader, model)
-        run = (self.batch_size, self.workers, self.device)
+            return (control(reader.label(int(i)), even) for i in rows), len(rows)
+        frames = self._frames(job, model, job.set)
+        run = (self.batch_size, self.workers)
         if job.kind == "turns":
             start: Any = job.start
-            return classify(model, Turns(frames, job.classes, start), *run), len(frames)
-        return score(model, frames, *run), len(frames)
+            return classify(Turns(frames, job.classes, start), *run), len(frames)
+        return frames.run(*run), len(frames)
 
     def _fit_sigma(self, job: Job, model: LoadedModel | None) -> float | None:
         """Fit a regressor's Gaussian on the validation set that the plan names."""
@@ -199,12 +201,10 @@ class Bench:
             )
         key = (model.identifier, name, run.fit)
         if key not in self.sigmas:
-            fit = replace(job, set=name, limit=None)
-            frames = self._frames(fit, self.build(name), model, run.fit)
-            found = score(model, frames, self.batch_size, self.workers, self.device)
-            ones: Iterable[Scored] = bar(found, f"{fit.stem} sigma", len(frames))
+            rows = self._frames(replace(job, limit=None), model, name)
+            found = bar(rows.run(self.batch_size, self.workers), f"{job.stem} sigma", len(rows))
             gsd = network.view.output_gsd
-            self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in ones])
+            self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in found])
         network.set_sigma(self.sigmas[key])
         return self.sigmas[key]
 
@@ -214,32 +214,6 @@ def bar(rows: Iterable[Any], name: str, count: int) -> Iterable[Any]:
     live = sys.stderr.isatty()
     wait = 0.1 if live else 30.0
     return tqdm(rows, name, count, unit="sample", mininterval=wait, ascii=not live, leave=True)
-
-
-def control(reader: Reader, index: int, even: bool) -> Scored:
-    """Return what the patch's centre, or an even heatmap, gives: no picture is opened."""
-    label = reader.label(index)
-    east, north = (c - p for c, p in zip(label.grid.center, label.position, strict=True))
-    along, across = metrics.longitudinal_lateral([(east, north)], [(0.0, 0.0)], [label.yaw])
-    error, width = math.hypot(east, north), label.grid.extent[0]
-    return Scored(
-        name=label.name,
-        group=str(label.group),
-        truth_x=label.position[0],
-        truth_y=label.position[1],
-        heading=label.yaw,
-        centre_error=error,
-        argmax_error=error,
-        mode_error=error,
-        longitudinal=float(along[0]),
-        lateral=float(across[0]),
-        p_truth=UNIFORM if even else math.nan,
-        log_density=-2 * math.log(width) if even else math.nan,
-        p_peak=UNIFORM if even else math.nan,
-        heading_error=math.nan,
-        told=0.0,
-        cell=label.grid.gsd,
-    )
 
 
 @cache

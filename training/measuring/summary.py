@@ -4,6 +4,7 @@ differences on the same frames.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +26,9 @@ def mean(values: Floats) -> Floats:
 def median(values: Floats) -> Floats:
     """Return the medians of (N, S) columns, (S,)."""
     return np.asarray(np.median(values, axis=0))
+
+
+STATISTICS: dict[str, Statistic] = {"mean": mean, "median": median}
 
 
 @dataclass(frozen=True)
@@ -71,53 +75,93 @@ def figure(values: Floats, groups: Any, statistic: Statistic, draws: int) -> Fig
 
 
 def summary(seeds: Sequence[Columns], draws: int = 1000) -> dict[str, Any]:
-    """Return everything that results.json says of one row on one set.
+    """Return everything that results.json says of one row on one set, over all frames.
 
-    Errors are those of the argmax ("error", the papers' estimate) and of the sub-pixel mode
-    ("mode_error"); axes and headings are the mode's. Plain numbers are means over the seeds.
+    Errors are those of the argmax ("argmax_error", the papers' estimate) and of the sub-pixel mode
+    ("mode_error"); axes, headings and covariances are the mode's. What never reached the network
+    counts with its prior and is named under "refused"; "gated" is over what was published. Plain
+    numbers are means over the seeds, those with an interval come as `Figure`.
     """
     groups = seeds[0].groups
-    result: dict[str, Any] = {
-        "frames": len(groups),
-        "groups": len(np.unique(groups)),
-        "seeds": len(seeds),
-    }
-    for name, column in (("error", "argmax_error"), ("mode_error", "mode_error")):
+    result = _averaged([_of_one(one) for one in seeds])
+    result |= {"frames": len(groups), "groups": len(np.unique(groups)), "seeds": len(seeds)}
+    for column in ("argmax_error", "mode_error", "p_truth"):
         values = stacked(seeds, column)
-        details = [metrics.error_summary(values[:, s]) for s in range(values.shape[1])]
-        result[name] = {k: float(np.mean([d[k] for d in details])) for k in details[0]}
-        for kind, statistic in (("mean", mean), ("median", median)):
-            result[f"{name}_{kind}"] = asdict(figure(values, groups, statistic, draws))
-    for axis in ("longitudinal", "lateral"):
-        size = np.abs(stacked(seeds, axis))
-        result[axis] = {
-            "bias": float(stacked(seeds, axis).mean()),
-            "mean": float(size.mean()),
-            "median": float(median(size).mean()),
-            **{f"recall_{r:g}": metrics.recall(size, r) for r in metrics.RECALLS},
-        }
-    probability = stacked(seeds, "p_truth")
-    if np.isfinite(probability).all():
-        for kind, statistic in (("mean", mean), ("median", median)):
-            result[f"p_truth_{kind}"] = asdict(figure(probability, groups, statistic, draws))
-        result |= _likelihood(stacked(seeds, "log_density"))
-        result["spearman_p_error"] = float(
-            np.mean([metrics.spearman(s["p_peak"], s["argmax_error"]) for s in seeds])
-        )
-    heading = np.abs(stacked(seeds, "heading_error"))
-    if np.isfinite(heading).all():
-        result["heading_degrees"] = {
-            "mean": float(heading.mean()), "median": float(median(heading).mean()),
-        }  # fmt: skip
+        if np.isfinite(values).all():
+            for kind, statistic in STATISTICS.items():
+                result[f"{column}_{kind}"] = asdict(figure(values, groups, statistic, draws))
     return result
 
 
-def _likelihood(density: Floats) -> dict[str, float | None]:
+def _of_one(one: Columns) -> dict[str, Any]:
+    answered = one.reasons == ""
+    result: dict[str, Any] = {
+        "argmax_error": metrics.error_summary(one["argmax_error"]),
+        "mode_error": metrics.error_summary(one["mode_error"]),
+        "centre_only": metrics.error_summary(one["centre_error"]),
+        "longitudinal": _axis(one["longitudinal"]),
+        "lateral": _axis(one["lateral"]),
+        "refused": dict(Counter(one.reasons[~answered].tolist())),
+        "gated": {"share": float(answered.mean())},
+    }
+    if answered.any():
+        result["gated"] |= metrics.error_summary(one["mode_error"][answered])
+    turned = np.isfinite(one["heading_error"])
+    if turned.any():
+        result["heading_degrees"] = _axis(one["heading_error"][turned])
+    if np.isfinite(one["p_peak"]).all():
+        result["spearman_p_error"] = metrics.spearman(one["p_peak"], one["argmax_error"])
+    return result | _likelihood(one) | _calibration(one)
+
+
+def _axis(signed: Floats) -> dict[str, float]:
+    size = np.abs(signed)
+    return {
+        "bias": float(signed.mean()),
+        "mean": float(size.mean()),
+        "median": float(np.median(size)),
+        **{f"recall_{r:g}": metrics.recall(size, r) for r in metrics.RECALLS},
+    }
+
+
+def _likelihood(one: Columns) -> dict[str, float | None]:
+    ran = ~np.isnan(one["log_density"]) & (np.isfinite(one["cell"]) | (one.reasons == ""))
+    if not ran.any():
+        return {}
+    density = one["log_density"][ran]
     inside = np.isfinite(density)  # a truth outside the heatmap is counted, not averaged
     return {
         "nll_nats_per_m2": float(-density[inside].mean()) if inside.any() else None,
         "outside_heatmap": float(1 - inside.mean()),
     }
+
+
+def _calibration(one: Columns) -> dict[str, float]:
+    """Figures of the covariance and the heatmap, over the frames that have them."""
+    ran = np.isfinite(one["var_xx"])
+    if not ran.any():
+        return {}
+    xx, xy, yy = (one[f"var_{key}"][ran] for key in ("xx", "xy", "yy"))
+    bounds = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
+    away = np.stack([one["x"] - one["truth_x"], one["y"] - one["truth_y"]], axis=-1)[ran]
+    sigma = np.sqrt((xx + yy) / 2)
+    return {
+        "nees_per_dof": float(metrics.nees(away, bounds).mean()),
+        "coverage_90_region": metrics.coverage(one["level"][ran]),
+        "coverage_90_ellipse": metrics.ellipse_coverage(away, bounds),
+        "spearman_sigma_error": metrics.spearman(sigma, one["mode_error"][ran]),
+        "sigma_median": float(np.median(sigma)),
+    }
+
+
+def _averaged(ones: Sequence[Any]) -> Any:
+    """Return the mean of numbers, in nested dictionaries; what some lack counts as 0 there."""
+    if len(ones) == 1:
+        return ones[0]
+    if isinstance(ones[0], dict):
+        keys = dict.fromkeys(key for one in ones for key in one)
+        return {key: _averaged([one.get(key, 0) for one in ones]) for key in keys}
+    return None if None in ones else float(np.mean(ones))
 
 
 def difference(

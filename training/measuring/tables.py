@@ -125,17 +125,23 @@ def protocol_of(line: Line) -> str:
 
 
 def markdown(table: Table) -> str:
-    """Return a table for README or a terminal."""
+    """Return a table for README or a terminal, with its title and notes."""
+    notes = "".join(f"* {note}\n" for note in table.notes)
+    return f"### {table.title}\n\n{piped(table)}\n\n{notes}".rstrip() + "\n"
+
+
+def piped(table: Table) -> str:
+    """Return a table's lines alone."""
     marked = bold(table)
     heads = ["", *table.columns, *(["source; protocol"] if table.where else [])]
-    lines = [f"### {table.title}", "", _piped(heads), "|---" * len(heads) + "|"]
+    lines = [_piped(heads), "|---" * len(heads) + "|"]
     for number, line in enumerate(table.lines):
         cells = [
             f"**{cell.text}**" if (number, column) in marked else cell.text
             for column, cell in enumerate(line.cells)
         ]
         lines.append(_piped([line.label, *cells, *_where(table, line)]))
-    return "\n".join([*lines, "", *(f"* {note}" for note in table.notes)]).rstrip() + "\n"
+    return "\n".join(lines)
 
 
 def _where(table: Table, line: Line) -> list[str]:

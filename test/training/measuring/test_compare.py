@@ -130,8 +130,10 @@ def test_cells_hold_what_the_blobs_say(out: Path) -> None:
     )
     pooled = results(out)["rows"]["cvml on same_all"]
     assert pooled["frames"] == 24
-    halves = [results(out)["rows"][f"cvml on {s}"]["error"]["mean"] for s in ("same", "same_semi")]
-    assert pooled["error"]["mean"] == pytest.approx(np.mean(halves))
+    halves = [
+        results(out)["rows"][f"cvml on {s}"]["argmax_error"]["mean"] for s in ("same", "same_semi")
+    ]
+    assert pooled["argmax_error"]["mean"] == pytest.approx(np.mean(halves))
     assert cells(out, "table2", "Center-only")[:2] == ["5.00 [5.00, 5.00]"] * 2
 
 
@@ -141,7 +143,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_traversals_are_averaged_with_their_deviation(out: Path) -> None:
-    means = [results(out)["rows"][f"cvml on day{k}"]["error"]["mean"] for k in (1, 2, 3)]
+    means = [results(out)["rows"][f"cvml on day{k}"]["argmax_error"]["mean"] for k in (1, 2, 3)]
     expected = f"{np.mean(means):.2f} ± {np.std(means):.2f}"
     assert cells(out, "table4", "CVML (1 seed)")[0] == expected
     printed = cells(out, "table4", "Center-only", "paper, Table 4 (flagged)")

@@ -14,12 +14,12 @@ from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import Scores, log_softmax_map
 from training.datasets.pair import RGB, Label
 from training.measuring.headings import Remembering, Turned, Turns, classify, peak_kind, peak_logit
-from training.measuring.scoring import Frames
+from training.measuring.rows import Rows, asked
 
 
 def turned(reader: BlobReader, heading_up: bool = False, **options: Any) -> list[Turned]:
     model = blob_model(heading_up)
-    return list(classify(model, Turns(Frames(reader, model.model.view), **options), 2))
+    return list(classify(Turns(Rows(reader, model), **options), 2))
 
 
 @pytest.mark.parametrize(("left", "error"), [(0, 0), (90, -90), (-45, 45), (180, -180)])
@@ -32,9 +32,8 @@ def test_the_brightest_panorama_wins(left: float, error: float) -> None:
 
 
 def test_headings_may_start_from_north() -> None:
-    view = blob_model().model.view
-    turns = Turns(Frames(BlobReader(yaw=math.radians(100)), view), 8, "north")
-    label = turns.reader.label(0)
+    turns = Turns(Rows(BlobReader(yaw=math.radians(100)), blob_model()), 8, "north")
+    label = turns.rows.reader.label(0)
     assert sorted(round(math.degrees(t)) for t in turns.turns(label)) == [
         -145, -100, -55, -10, 35, 80, 125, 170,
     ]  # fmt: skip
@@ -45,13 +44,12 @@ def test_headings_may_start_from_north() -> None:
 
 
 def test_of_heading_up_models_the_aerial_picture_turns() -> None:
-    view = blob_model(True).model.view
-    turns = Turns(Frames(BlobReader([(8.0, 0.0)]), view), 4)
-    frames = turns[0]
-    assert [round(math.degrees(f.told)) for f in frames] == [0, 90, -180, -90]
-    peaks = [divmod(int(f.sample.aerial[..., 0].argmax()), 32) for f in frames]
+    row = Turns(Rows(BlobReader([(8.0, 0.0)]), blob_model(True)), 4)[0]
+    assert [round(math.degrees(one.told)) for one in row] == [0, 90, -180, -90]
+    questions = [asked(one) for one in row]
+    peaks = [divmod(int(q.searched.patch.image[..., 0].argmax()), 32) for q in questions]
     assert len(set(peaks)) == 4
-    assert all((f.sample.ground == frames[0].sample.ground).all() for f in frames)
+    assert all((q.image == questions[0].image).all() for q in questions)
 
 
 def test_the_turned_aerial_picture_decides_for_heading_up_models() -> None:
@@ -98,4 +96,4 @@ def test_pictures_are_opened_once_per_row() -> None:
     label = kept.label(1)
     assert kept.aerial(label, label.grid) is kept.aerial(label, label.grid)
     with pytest.raises(ValueError, match="1 classes from 'truth': expected two or more"):
-        Turns(Frames(reader, blob_model().model.view), 1)
+        Turns(Rows(reader, blob_model()), 1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 import pytest
 
 from training.measuring import metrics
-from training.measuring.records import FrameRecord, table
 
 EAST, NORTH, WEST, SOUTH = 0.0, math.pi / 2, math.pi, -math.pi / 2
 
@@ -93,19 +91,6 @@ def test_intervals_are_over_towns() -> None:
     assert metrics.bootstrap(values, towns, mean, draws=500) == (low, high)
 
 
-def test_pairs_find_a_difference_that_intervals_hide() -> None:
-    random = np.random.default_rng(1)
-    towns = np.repeat(np.arange(50), 10)
-    hard = np.repeat(random.exponential(3, 50), 10)
-    ours, others = hard + random.normal(0, 0.2, 500), hard + 0.3 + random.normal(0, 0.2, 500)
-    mean = lambda v: float(v.mean())  # noqa: E731
-    difference, low, high = metrics.paired_difference(ours, others, towns, mean, draws=500)
-    assert difference == pytest.approx(-0.3, abs=0.05)
-    assert low < difference < high < 0
-    alone = [metrics.bootstrap(values, towns, mean, 500) for values in (ours, others)]
-    assert alone[0][1] > alone[1][0]
-
-
 def test_gaussian_of_a_regressor_by_hand() -> None:
     assert metrics.gaussian_sigma([1.0, 7.0]) == pytest.approx(5 / math.sqrt(2))
     # At the mean a Gaussian of sigma 2 has density 1 / (8 pi); half a metre squared is 0.25 m2.
@@ -125,42 +110,3 @@ def test_quantiles_over_the_most_probable() -> None:
     found = metrics.ranked_quantiles(errors, probability, [0.25, 0.5, 0.75, 1.0], [0.5, 1.0])
     assert found.tolist() == [[1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 5.0, 9.0]]
     assert metrics.ranked_quantiles(errors, probability, [0.01], [0.0])[0, 0] == 1.0
-
-
-def _record(index: int, error: float, reason: str = "", ran: bool = True) -> FrameRecord:
-    return FrameRecord(
-        town=index % 3,
-        truth=(0.0, 0.0, NORTH),
-        prior=(10.0, 0.0),
-        estimate=(0.0, error, NORTH + math.radians(2)) if ran else None,
-        covariance=np.diag([1.0, 4.0, 0.1]).tolist() if ran else None,
-        log_density=-2.0 if ran else -math.inf,
-        level=0.5 if ran else 1.0,
-        entropy=1.0,
-        confidence=0.7,
-        reason=reason,
-    )
-
-
-def test_the_table_is_over_all_frames_and_the_gated_one_beside_it() -> None:
-    records = [_record(i, 2.0) for i in range(8)]
-    records += [_record(8, 6.0, "too_uncertain"), _record(9, 0.0, "no_fix", ran=False)]
-    result = table(records, draws=50)
-    assert result["frames"] == 10 and result["towns"] == 3
-    # The frame without an estimate counts with its prior, 10 m away.
-    assert result["error"]["mean"] == pytest.approx((8 * 2 + 6 + 10) / 10)
-    assert result["gated"]["share"] == 0.8 and result["gated"]["mean"] == 2.0
-    assert result["refused"] == {"too_uncertain": 1, "no_fix": 1}
-    assert result["centre_only"]["median"] == 10.0
-    assert result["longitudinal"]["bias"] == pytest.approx((8 * 2 + 6) / 10)
-    assert result["lateral"]["bias"] == pytest.approx(-1)
-    assert result["heading_degrees"]["median"] == pytest.approx(2)
-    assert result["nees_per_dof"] == pytest.approx((8 * 1 + 9) / 2 / 9)
-    assert result["nll_nats_per_m2"] == 2.0 and result["coverage_90_region"] == 1.0
-    json.dumps(result)
-    assert FrameRecord(**json.loads(records[0].to_json())).town == 0
-
-
-def test_no_frames_is_said() -> None:
-    with pytest.raises(ValueError, match="no frames"):
-        table([])

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cross_view_localizer.models.weights import LoadedModel, load
-from training.datasets.town import by_town
-from training.measuring.records import FrameRecord, table
-from training.measuring.town_benchmark import open_gates, run_town
-from training.town.manifest import BenchmarkFrame
-from training.town.manifest import load as load_frames
+from training.datasets.pair import Label
+from training.datasets.town_pairs import TownReader, benchmark
+from training.measuring import summary
+from training.measuring.columns import Columns
+from training.measuring.records import Record
+from training.measuring.rows import Rows
 
-TOWNS, FRAMES = 6, 12
-
-
-@pytest.fixture(scope="module")
-def towns() -> list[list[BenchmarkFrame]]:
-    return [group[:FRAMES] for group in by_town(load_frames("validation"))[20 : 20 + TOWNS]]
+TOWNS, FRAMES = range(20, 26), 12
 
 
 @pytest.fixture(scope="module", params=["front", "panorama"])
@@ -30,20 +26,26 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def records(model: LoadedModel, towns: list[list[BenchmarkFrame]]) -> list[FrameRecord]:
-    return localized(model, towns)
+def reader(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> TownReader:
+    cache = tmp_path_factory.mktemp("towns")
+    return benchmark(model.model.view, "validation", TOWNS, FRAMES, cache)
 
 
-def localized(model: LoadedModel, towns: Sequence[Sequence[BenchmarkFrame]]) -> list[FrameRecord]:
-    return [r for frames in towns for r in run_town(model, frames, "validation", open_gates())]
+@pytest.fixture(scope="module")
+def records(model: LoadedModel, reader: TownReader) -> list[Record]:
+    return list(Rows(reader, model, "metric").run())
 
 
-def test_errors_stay_below_their_floor(records: list[FrameRecord]) -> None:
-    figures = table(records, draws=50)
-    assert figures["frames"] == TOWNS * FRAMES
-    assert figures["error"]["median"] < 2.0
-    assert figures["error"]["mean"] < 5.0
-    assert figures["error"]["median"] < 0.2 * figures["centre_only"]["median"]
+def figures_of(records: list[Record]) -> dict[str, Any]:
+    return summary.summary([Columns.of(map(asdict, records))], draws=50)
+
+
+def test_errors_stay_below_their_floor(records: list[Record]) -> None:
+    figures = figures_of(records)
+    assert figures["frames"] == len(TOWNS) * FRAMES
+    assert figures["mode_error"]["median"] < 2.0
+    assert figures["mode_error"]["mean"] < 5.0
+    assert figures["mode_error"]["median"] < 0.2 * figures["centre_only"]["median"]
     assert figures["lateral"]["median"] < 0.9
     assert abs(figures["lateral"]["bias"]) < 0.7
 
@@ -52,27 +54,32 @@ def test_errors_stay_below_their_floor(records: list[FrameRecord]) -> None:
 RANKS = {"pinhole": 0.25, "panorama": 0.0}
 
 
-def test_the_covariance_tells_the_error(model: LoadedModel, records: list[FrameRecord]) -> None:
-    figures = table(records, draws=50)
+def test_the_covariance_tells_the_error(model: LoadedModel, records: list[Record]) -> None:
+    figures = figures_of(records)
     assert 0.3 < figures["nees_per_dof"] < 2.5
     assert 0.8 < figures["coverage_90_region"] < 0.99
     assert figures["spearman_sigma_error"] > RANKS[model.model.view.ground]
 
 
+class FiveMetresOff(TownReader):
+    """The same frames, searched around another place."""
+
+    def __init__(self, reader: TownReader) -> None:
+        self.__dict__.update(reader.__dict__)
+        self.turn = np.random.default_rng(0).uniform(-math.pi, math.pi, len(reader))
+
+    def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
+        label = super().label(index, rng)
+        (x, y), angle = label.grid.center, self.turn[index]
+        moved = (x + 5 * math.cos(angle), y + 5 * math.sin(angle))
+        return replace(label, grid=replace(label.grid, center=moved))
+
+
 def test_moving_the_patch_does_not_move_the_peak(
-    model: LoadedModel, towns: list[list[BenchmarkFrame]], records: list[FrameRecord]
+    model: LoadedModel, reader: TownReader, records: list[Record]
 ) -> None:
     """A likelihood of positions, not of offsets from the patch's middle."""
-    turn = np.random.default_rng(0)
-    moved = [[five_metres_off(one, turn.uniform(-math.pi, math.pi)) for one in t] for t in towns]
-    pairs = zip(records, localized(model, moved), strict=True)
-    shifts = [
-        math.dist(a.estimate[:2], b.estimate[:2]) for a, b in pairs if a.estimate and b.estimate
-    ]
-    assert len(shifts) == TOWNS * FRAMES
+    moved = Rows(FiveMetresOff(reader), model, "metric").run()
+    shifts = [math.dist((a.x, a.y), (b.x, b.y)) for a, b in zip(records, moved, strict=True)]
+    assert len(shifts) == len(TOWNS) * FRAMES
     assert np.median(shifts) < 0.5
-
-
-def five_metres_off(frame: BenchmarkFrame, angle: float) -> BenchmarkFrame:
-    x, y = frame.prior
-    return replace(frame, prior=(x + 5 * math.cos(angle), y + 5 * math.sin(angle)))
