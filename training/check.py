@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from training.datasets import registry
-from training.datasets.check import Report, check
-from training.datasets.contact_sheet import contact_sheet, spread_over_groups
-from training.datasets.label_table import LabelTable
+from training.datasets.checking.contact_sheet import contact_sheet, spread_over_groups
+from training.datasets.checking.labels import LabelTable
+from training.datasets.checking.report import Report, check
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.picture_files import save
 from training.terminal.plain_options import plain_options

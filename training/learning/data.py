@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from cross_view_localizer.views import View
 from training.datasets import registry
-from training.datasets.check import usable
+from training.datasets.checking.files import usable
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
 from training.datasets.sample import Batch, collate

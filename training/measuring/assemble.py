@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
@@ -49,6 +49,8 @@ def write(
     made = tables_of(results)
     robust, turned = figure_6_of(bench, jobs)
     content = header | {
+        "note": results.plan.note,
+        "left_out": left_out(bench, jobs),
         "runs": {job.stem: bench.about(job) for job in jobs},
         "sets": results.tags,
         "rows": {
@@ -67,9 +69,7 @@ def write(
     turns = [job for job in jobs if job.kind == "turns"]
     _merge(out / "samples.csv", bench, [job for job in jobs if job not in turns])
     _merge(out / "headings.csv", bench, turns)
-    head = [f"# {results.plan.title}", results.plan.note, *left_out(bench, jobs, header)]
-    text = [*(part + "\n" for part in head if part), *(tables.markdown(table) for table in made)]
-    columns.replace_text(out / "tables.md", "\n".join(text))
+    columns.replace_text(out / "tables.md", page(content))
     columns.replace_text(out / "tables.tex", "\n".join(tables.latex(table) for table in made))
     entries = results.plan.figures
     if "fig3" in entries:
@@ -81,22 +81,28 @@ def write(
         figures.figure_6(robust, turned, out, paper)
 
 
-def left_out(bench: Bench, jobs: Sequence[Job], header: dict[str, Any]) -> list[str]:
-    """Return lines on the rows that readers left out and on weights that are not there."""
+def page(content: Mapping[str, Any]) -> str:
+    """Return what results.json says as a page of tables."""
+    head = [f"# {content['title']}", content.get("note", "")]
+    if content.get("left_out"):
+        found = "; ".join(f"{name}: {what}" for name, what in content["left_out"].items())
+        head.append(
+            f"Rows that the readers left out (python -m training.check names them): {found}."
+        )
+    if content["missing_weights"]:
+        head.append(f"Weights that were not there: {'; '.join(content['missing_weights'])}.")
+    made = (tables.markdown(tables.from_plain(one)) for one in content["tables"].values())
+    return "\n".join([*(part + "\n" for part in head if part), *made])
+
+
+def left_out(bench: Bench, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return, by set, how many rows its reader left out for which reason."""
     found: dict[str, str] = {}
     for job in jobs:
         kinds = bench.about(job)["left_out"]
         if kinds:
             found[job.set] = ", ".join(f"{count} '{kind}'" for kind, count in kinds.items())
-    lines = []
-    if found:
-        sets = "; ".join(f"{name}: {what}" for name, what in found.items())
-        lines.append(
-            f"Rows that the readers left out (python -m training.check names them): {sets}."
-        )
-    if header["missing_weights"]:
-        lines.append(f"Weights that were not there: {'; '.join(header['missing_weights'])}.")
-    return lines
+    return found
 
 
 def _merge(path: Path, bench: Bench, jobs: Sequence[Job]) -> None:

@@ -26,21 +26,23 @@ def table_1(results: Results, entry: dict[str, Any]) -> Table:
     name, default = entry["set"], entry.get("default", "8,S+M")
     paper = {one.method: one for one in published.table_1()}
     variants: dict[str, str] = entry["variants"]
-    lines = []
+    control, against = str(entry["control"]), variants.get(default)
+    lines = [
+        Line(results.label(control, [name]), [*_ours(results, control, against, name), Cell()])
+    ]
     for variant in [*variants, *(v for v in paper if v not in variants)]:
         row = variants.get(variant)
         ours, label = [Cell()] * 4, variant
         if row is not None:
             label = f"{variant} ({results.seeds(row, [name])})"
-            ours = [results.cell(row, name, "argmax_error", s) for s in STATISTICS.values()]
-            against = variants.get(default, row)
-            ours += [_verdict(results, row, against, name, s) for s in STATISTICS.values()]
+            ours = _ours(results, row, against or row, name)
         printed = paper.get(variant)
         lines.append(Line(label, [*ours, Cell() if printed is None else _printed(printed, "mean")]))
     columns = ["ours: mean (m)", "ours: median (m)"]
     columns += [f"{kind}, less that of {default} (m)" for kind in STATISTICS]
     best: list[Best] = ["low", "low", "", "", "low"]
     notes = [
+        *hardly_learned(lines),
         f"Ours: {_words(results.tags.get(name, {}))}.",
         f"Paper: {_words(published.TUNING)}; mean error only.",
         "The two are different protocols: compare the order of the variants, not their metres.",
@@ -48,6 +50,26 @@ def table_1(results: Results, entry: dict[str, Any]) -> Table:
     ]
     title = "Table 1: number of cells N and what enters the decoder (S, M, G)"
     return Table("table1", title, [*columns, "paper: mean (m)"], best, lines, notes, where=False)
+
+
+def hardly_learned(lines: Sequence[Line]) -> list[str]:
+    """Say so where the first line, which opens no picture, has a lower mean than all others."""
+    control, *others = (line.cells[0].value for line in lines)
+    trained = [value for value in others if value is not None]
+    if control is None or not trained or control > min(trained):
+        return []
+    return [
+        f"{lines[0].label} has a lower mean ({control:.2f} m, no picture opened) than every "
+        f"variant ({min(trained):.2f} m and more): these networks have hardly learned, and the "
+        "order between them shows little."
+    ]
+
+
+def _ours(results: Results, row: str, against: str | None, name: str) -> list[Cell]:
+    cells = [results.cell(row, name, "argmax_error", s) for s in STATISTICS.values()]
+    if against is None:
+        return [*cells, *[Cell()] * len(cells)]
+    return cells + [_verdict(results, row, against, name, s) for s in STATISTICS.values()]
 
 
 def _verdict(results: Results, row: str, default: str, name: str, statistic: Statistic) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ NEEDED = {
     "details": ("sets", "rows"),
     "fig6": (),
 }  # all others: columns and rows
-ALLOWED = ("default", "estimate", "flat", "robustness", "orientation")
+ALLOWED = ("default", "estimate", "flat", "robustness", "orientation", "control")
 PASSES = ("rows", "sets", "degrees", "limit", "classes", "start", "paper")
 
 
@@ -142,7 +142,26 @@ def _built(content: Any) -> Plan:
     figures = _table(content.get("figures") or {}, "figures")
     _known(tables, "tables", set(TABLES))
     _known(figures, "figures", set(FIGURES))
-    return Plan(str(content["title"]), sets, rows, tables, figures, str(content.get("note", "")))
+    note = str(content.get("note", ""))
+    return _controlled(Plan(str(content["title"]), sets, rows, tables, figures, note))
+
+
+def _controlled(plan: Plan) -> Plan:
+    """Return the plan with a row that no picture is opened for in every table.
+
+    That is the patch's centre; among probabilities, which it has none of, the even heatmap.
+    """
+    rows, tables = dict(plan.rows), dict(plan.tables)
+    for table, entry in plan.tables.items():
+        control = "uniform" if table == "table3" else "center"
+        name = next((name for name, row in rows.items() if row.control == control), control)
+        label = {"center": "Center-only", "uniform": "Uniform"}[control]
+        rows.setdefault(name, Row(label, control=control))
+        if table == "table1":
+            tables[table] = {**entry, "control": name}
+        elif isinstance(entry, dict) and name not in entry.get("rows", ()):
+            tables[table] = {**entry, "rows": [name, *entry.get("rows", ())]}
+    return replace(plan, rows=rows, tables=tables)
 
 
 def _set(where: str, entry: Any) -> TestSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from training.measuring.summary import Figure
 
@@ -88,6 +88,15 @@ class Table:
     lines: Sequence[Line]
     notes: Sequence[str] = ()
     where: bool = True
+
+
+def from_plain(content: Mapping[str, Any]) -> Table:
+    """Return the table whose plain values (`dataclasses.asdict`) these are."""
+    lines = [
+        Line(line["label"], [Cell(**cell) for cell in line["cells"]], line["source"])
+        for line in content["lines"]
+    ]
+    return Table(**{**content, "lines": lines})
 
 
 def bold(table: Table) -> set[tuple[int, int]]:

@@ -137,6 +137,12 @@ def test_cells_hold_what_the_blobs_say(out: Path) -> None:
     assert cells(out, "table2", "Center-only")[:2] == ["5.00 [5.00, 5.00]"] * 2
 
 
+def test_the_ablation_begins_with_the_row_that_opens_no_picture(out: Path) -> None:
+    line = results(out)["tables"]["table1"]["lines"][0]
+    assert line["label"] == "Center-only" and line["cells"][0]["text"] == "5.00 [5.00, 5.00]"
+    assert line["cells"][2]["text"].endswith("worse")  # on the same frames as the default
+
+
 def read(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))

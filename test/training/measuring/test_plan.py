@@ -44,6 +44,24 @@ def test_the_town_fills_all_four_tables_and_three_figures() -> None:
     assert one.sets["tuning"].options["split"] == "validation" and "calibration" not in splits
 
 
+def test_every_table_has_a_row_that_opens_no_picture(tmp_path: Path) -> None:
+    rows = {"ours": {"runs": [{"sets": ["a", "b"], "weights": "w.safetensors"}]}}
+    tables = {
+        "table1": {"set": "a", "variants": {"8,S+M": "ours"}},
+        "table2": {"columns": {"same/positive": "a"}, "rows": ["ours"]},
+        "table3": {"columns": {"same/positive": "a"}, "rows": ["ours"]},
+        "table4": {"sets": ["a", "b"], "rows": ["ours"]},
+        "details": {"sets": ["b"], "rows": ["ours"]},
+    }
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(changed(rows=rows, tables=tables)))
+    one = plan.load(tmp_path / "p.yaml")
+    assert one.tables["table1"]["control"] == "center"
+    for name in ("table2", "table4", "details"):
+        assert list(one.tables[name]["rows"]) == ["center", "ours"]
+    assert list(one.tables["table3"]["rows"]) == ["uniform", "ours"]
+    assert {(job.row, job.set) for job in jobs_of(one)} >= {("center", "a"), ("center", "b")}
+
+
 def test_root_and_weights_are_put_in_where_none_are_given(tmp_path: Path) -> None:
     content = {**GOOD, "sets": {**GOOD["sets"], "v": {"reader": "vigor"}}}
     content["sets"]["w"] = {"reader": "vigor", "options": {"root": "there"}}

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from training.datasets.anchors import against_anchor
-from training.datasets.audit import Finding, center_only, course, nearest, panorama_places
-from training.datasets.files import faults, usable
-from training.datasets.label_table import LabelTable
+from training.datasets.checking.files import faults, unreadable
+from training.datasets.checking.labels import (
+    Finding,
+    LabelTable,
+    against_anchor,
+    center_only,
+    course,
+    nearest,
+    panorama_places,
+)
 from training.datasets.pair import Problem, Reader
-from training.datasets.pictures import unreadable
-
-__all__ = ["Report", "SplitReport", "check", "check_split", "usable"]
 
 
 @dataclass

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from training.measuring import published
+from training.measuring import benchmark, published
+from training.measuring.assemble import page
+from training.measuring.paper_tables import hardly_learned
 from training.measuring.summary import Figure
 from training.measuring.tables import (
     Cell,
@@ -145,3 +150,42 @@ def test_the_flagged_row_is_flagged_and_never_compares_with_ours() -> None:
     ours = {"dataset": "robotcar", "split": "test1 + test2 + test3", "patches": "published"}
     lines = [line("ours", 0.5, ours), line("CVML", 1.77, dict(four["CVML"].tags))]
     assert bold(table(*lines)) == set()
+
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def content(name: str) -> Any:
+    return json.loads((ROOT / "training" / "results" / name).read_text())
+
+
+def test_the_page_of_tables_is_what_the_results_say() -> None:
+    results = content("eccv2022_town.json")
+    assert page(results) == (ROOT / "docs" / "town_tables.md").read_text()
+    for name, table in results["tables"].items():
+        labels = [line["label"] for line in table["lines"] if line["source"] == "ours"]
+        assert ("Uniform" if name == "table3" else "Center-only") in labels, name
+    center, *others = results["tables"]["table1"]["lines"]
+    trained = [line["cells"][0]["value"] for line in others]
+    assert all(center["cells"][0]["value"] < value for value in trained if value is not None)
+    assert "hardly learned" in results["tables"]["table1"]["notes"][0]
+    assert "hardly learned" in (ROOT / "docs" / "workbench.md").read_text()
+
+
+@pytest.mark.parametrize(("name", "published"), [("front", "76%"), ("panorama", "85%")])
+def test_the_readmes_tables_are_what_the_results_say(name: str, published: str) -> None:
+    """With the share of the shuffled control that was published: each of them is wrong."""
+    made = benchmark.page(content(f"{name}_town_v1.json"))
+    assert made in (ROOT / "README.md").read_text()
+    shuffled = next(line for line in made.splitlines() if line.startswith("| shuffled"))
+    assert shuffled.endswith(f"| {published} |") and "| published |" in made
+    assert "| centre only |" in made
+
+
+def test_networks_that_no_picture_beats_are_told() -> None:
+    def lines(*means: float | None) -> list[Line]:
+        return [Line(f"row {i}", [Cell(value=mean)]) for i, mean in enumerate(means)]
+
+    said = hardly_learned(lines(13.8, 15.2, None, 14.9))
+    assert len(said) == 1 and "13.80 m" in said[0] and "14.90 m and more" in said[0]
+    assert hardly_learned(lines(13.8, 15.2, 9.9)) == hardly_learned(lines(13.8, None)) == []

@@ -1,14 +1,21 @@
-"""Whether a dataset's files are there and whole: the cheap look before training starts."""
+"""Whether a dataset's files are there and whole: the cheap look before training starts, and the
+thorough one that opens pictures.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import cv2
+from torch.utils.data import DataLoader, Dataset
 
 from training.datasets.pair import DatasetError, Problem, Reader
 
 _PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
+_GLANCE = 16  # pixels a side: the file is decoded, little else is done
 _TAIL = 64  # bytes at a picture's end among which its end marker lies
 
 
@@ -118,3 +125,45 @@ def usable(reader: Reader, skip: bool = False, ends: bool = True) -> list[int]:
         )
     print(f"skipped: {count}; the first: {first}; {advice}", flush=True)
     return good
+
+
+class _Pictures(Dataset[list[Problem]]):
+    """What is wrong with the pictures of rows; a map that rows share is opened for the first."""
+
+    def __init__(self, reader: Reader, rows: Sequence[int]) -> None:
+        self.reader, self.rows = reader, rows
+        seen: set[str] = set()
+        self.first = [str(reader.label(row).aerial_file) for row in rows]
+        # Where one map serves all rows, it need not be opened for each of them.
+        for i, file in enumerate(self.first):
+            self.first[i] = "" if file in seen else file
+            seen.add(file)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> list[Problem]:
+        label = self.reader.label(self.rows[index])
+        looks: list[Callable[[], object]] = [lambda: self.reader.ground(label)]
+        if self.first[index]:
+            size = min(_GLANCE, label.grid.width)
+            grid = replace(label.grid, width=size, height=size, gsd=label.grid.extent[0] / size)
+            looks.append(lambda: self.reader.aerial(label, grid))
+        problems = []
+        for look in looks:
+            try:
+                look()
+            except (ValueError, OSError, cv2.error) as error:  # one bad file must not end it
+                line = str(error).strip().replace("\n", " ")
+                problems.append(Problem("unreadable", label.name, line))
+        return problems
+
+
+def unreadable(reader: Reader, rows: Sequence[int], workers: int = 0) -> Iterator[list[Problem]]:
+    """Yield what is wrong with each row's pictures, in order; mostly nothing."""
+    pictures = _Pictures(reader, rows)
+    # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
+    start = "spawn" if workers else None
+    yield from DataLoader(
+        pictures, batch_size=None, num_workers=workers, multiprocessing_context=start
+    )
