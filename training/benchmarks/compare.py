@@ -1,5 +1,5 @@
-"""Rows a second of `training.compare` on VIGOR-sized files with the published CVML network: one
-process in float32 against rows that other processes read, and against bfloat16, as ratios in one run.
+"""Rows a second of `training.compare` on VIGOR-sized files with the published CVML network, as
+ratios in one run: one process in float32, against rows that others read, and against bfloat16.
 
     python -m training.benchmarks.compare [--root VIGOR --rows 32 --workers 2]
 

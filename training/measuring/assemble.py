@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from training.measuring import columns, figures, paper_tables, summary, tables
+from training.measuring.jobs import Job
 from training.measuring.plan import Plan
 from training.measuring.results import Results
-from training.measuring.runs import Bench, Job
+from training.measuring.runs import Bench
 from training.measuring.summary import STATISTICS
 
 BUILDERS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import DatasetError, Reader
 from training.measuring import metrics
+from training.measuring.columns import Columns
 from training.measuring.rows import Rows, asked, loaded
+from training.measuring.summary import honesty
 
 
 @dataclass(frozen=True)
@@ -44,34 +46,6 @@ class HeldOut:
     truth: NDArray[np.float64]
     yaw_offset: float = 0.0
     group: str = ""
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How honest a calibration is on some frames.
-
-    Attributes:
-        nll: mean negative log density at the truth, nats per m².
-        nees: mean per degree of freedom of (x, y).
-        region_90, ellipse_90: share of truths inside the heatmap's region, inside the ellipse.
-        spearman: rank correlation of σ and error.
-        yaw_nees: mean of the squared normalised heading errors; NaN where headings are given.
-        median_error: metres.
-        frames: how many.
-    """
-
-    nll: float
-    nees: float
-    region_90: float
-    ellipse_90: float
-    spearman: float
-    yaw_nees: float
-    median_error: float
-    frames: int
-
-    def to_dict(self) -> dict[str, float]:
-        """Return plain values for JSON."""
-        return {name: float(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -164,28 +138,37 @@ def fit(
     return replace(fitted, floor_std=floor, yaw_std=yaw_std)
 
 
-def assess(frames: Sequence[HeldOut], calibration: Calibration) -> Quality:
-    """Measure a calibration on frames that it was not fitted on."""
+def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any]:
+    """Measure a calibration on frames that it was not fitted on: figures as of `summary`."""
     usable = [f for f in frames if bool(f.grid.contains(f.truth))]
     found = _all_moments(usable, calibration)
-    heatmaps = [_belief(f, calibration).heatmap for f in usable]
-    levels = [h.credible_level(f.truth) for h, f in zip(heatmaps, usable, strict=True)]
-    density = [float(h.log_density(f.truth)) for h, f in zip(heatmaps, usable, strict=True)]
-    size = np.hypot(found.errors[:, 0], found.errors[:, 1])
-    sigma = np.sqrt(np.trace(found.covariances, axis1=1, axis2=2) / 2)
-    headings = len(usable[0].yaw_offsets) > 1
-    return Quality(
-        nll=-float(np.mean(density)),
-        nees=float(metrics.nees(found.errors, found.covariances).mean()),
-        region_90=metrics.coverage(levels),
-        ellipse_90=metrics.ellipse_coverage(found.errors, found.covariances),
-        spearman=metrics.spearman(sigma, size),
-        yaw_nees=float((found.yaw_errors**2 / found.yaw_variances).mean())
-        if headings
-        else math.nan,
-        median_error=float(np.median(size)),
-        frames=len(usable),
-    )
+    rows = []
+    for i, frame in enumerate(usable):
+        heatmap = _belief(frame, calibration).heatmap
+        covariance = found.covariances[i]
+        (x, y), (truth_x, truth_y) = frame.truth + found.errors[i], frame.truth
+        turned = len(frame.yaw_offsets) > 1
+        rows.append(
+            {
+                "name": str(i),
+                "group": frame.group,
+                "x": x,
+                "y": y,
+                "truth_x": truth_x,
+                "truth_y": truth_y,
+                "mode_error": math.hypot(*found.errors[i]),
+                "heading_error": math.degrees(found.yaw_errors[i]) if turned else math.nan,
+                "var_xx": covariance[0, 0],
+                "var_xy": covariance[0, 1],
+                "var_yy": covariance[1, 1],
+                "var_yaw": found.yaw_variances[i],
+                "level": heatmap.credible_level(frame.truth),
+                "log_density": float(heatmap.log_density(frame.truth)),
+                "cell": frame.grid.gsd,
+            }
+        )
+    one = Columns.of(rows)
+    return {"frames": len(one), "median_error": float(np.median(one["mode_error"]))} | honesty(one)
 
 
 def _belief(frame: HeldOut, calibration: Calibration) -> Belief:

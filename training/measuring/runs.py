@@ -19,44 +19,12 @@ from tqdm import tqdm
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.weights import LoadedModel
 from training.datasets.pair import Reader
-from training.datasets.pairs import Fit
 from training.measuring import columns, metrics
 from training.measuring.headings import Turns, classify, peak_kind
+from training.measuring.jobs import Job
 from training.measuring.plan import Plan, PlanError, Run
 from training.measuring.records import control
 from training.measuring.rows import HeadingNoise, Rows, Shuffled, drawn
-
-
-@dataclass(frozen=True)
-class Job:
-    """One pass over one set.
-
-    Attributes:
-        row, set: names in the plan.
-        seed: number of the weights file in its run.
-        weights: the file; empty for controls.
-        kind: "errors", "noise" (of the told heading, ± ``degrees``) or "turns".
-        degrees: of "noise".
-        limit: rows, in place of the set's; None keeps it.
-        classes, start: of "turns".
-    """
-
-    row: str
-    set: str
-    seed: int = 0
-    weights: str = ""
-    kind: str = "errors"
-    degrees: float = 0.0
-    limit: int | None = None
-    classes: int = 16
-    start: str = "truth"
-
-    @property
-    def stem(self) -> str:
-        """File name without its ending."""
-        extra = {"errors": "", "noise": f".{self.degrees:g}deg", "turns": f".{self.classes}way"}
-        name = f"{self.row}.{self.set}.{self.seed}{extra[self.kind]}"
-        return "".join(c if c.isalnum() or c in "._-+" else "_" for c in name)
 
 
 @dataclass(frozen=True)
@@ -158,21 +126,21 @@ class Bench:
             "shuffled": run.shuffled,
             "sigma": None if fitted is None else [fitted.reader, str(dict(fitted.options))],
             "precision": self.config.precision,
-            "kind": [job.kind, job.degrees, job.classes, job.start][: _counts(job.kind)],
+            "kind": job.settings,
         }
 
     def _of(self, job: Job) -> Run:
         return self.plan.rows[job.row].run_of(job.set) or Run((job.set,), ())
 
-    def _frames(self, job: Job, model: LoadedModel, name: str, fit: Fit | None = None) -> Rows:
-        """Return the rows of a set as a job asks them."""
-        one, run = self.plan.sets[name], self._of(job)
+    def _frames(self, job: Job, model: LoadedModel, fit: str | None = None) -> Rows:
+        """Return the rows of a job's set as it asks them."""
+        one, run = self.plan.sets[job.set], self._of(job)
         limits = [n for n in (one.limit, job.limit) if n is not None]
         noise = HeadingNoise(job.degrees if job.kind == "noise" else 0.0)
         shuffled: Shuffled = "set" if run.shuffled else ""
         chosen: Any = fit or run.fit or one.fit
         limit = min(limits) if limits else None
-        return Rows(self.build(name), model, chosen, noise, shuffled, limit, self.config)
+        return Rows(self.build(job.set), model, chosen, noise, shuffled, limit, self.config)
 
     def _rows(self, job: Job, model: LoadedModel | None) -> tuple[Iterable[Any], int]:
         if model is None:
@@ -180,7 +148,7 @@ class Bench:
             rows = drawn(len(reader), self.plan.sets[job.set].limit)
             even = self.plan.rows[job.row].control == "uniform"
             return (control(reader.label(int(i)), even) for i in rows), len(rows)
-        frames = self._frames(job, model, job.set)
+        frames = self._frames(job, model)
         run = (self.batch_size, self.workers)
         if job.kind == "turns":
             start: Any = job.start
@@ -201,7 +169,7 @@ class Bench:
             )
         key = (model.identifier, name, run.fit)
         if key not in self.sigmas:
-            rows = self._frames(replace(job, limit=None), model, name)
+            rows = self._frames(replace(job, set=name, limit=None), model, run.fit)
             found = bar(rows.run(self.batch_size, self.workers), f"{job.stem} sigma", len(rows))
             gsd = network.view.output_gsd
             self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in found])
@@ -228,10 +196,6 @@ def commit() -> str:
         return str(head) + ("+" if subprocess.run(state, **options).stdout.strip() else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _counts(kind: str) -> int:
-    return {"errors": 1, "noise": 2, "turns": 4}[kind]
 
 
 def _training(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,12 @@ def _of_one(one: Columns) -> dict[str, Any]:
         result["heading_degrees"] = _axis(one["heading_error"][turned])
     if np.isfinite(one["p_peak"]).all():
         result["spearman_p_error"] = metrics.spearman(one["p_peak"], one["argmax_error"])
-    return result | _likelihood(one) | _calibration(one)
+    return result | honesty(one)
+
+
+def honesty(one: Columns) -> dict[str, Any]:
+    """Return what heatmaps and covariances are worth, over the frames that have them."""
+    return _likelihood(one) | _calibration(one)
 
 
 def _axis(signed: Floats) -> dict[str, float]:
@@ -137,7 +142,6 @@ def _likelihood(one: Columns) -> dict[str, float | None]:
 
 
 def _calibration(one: Columns) -> dict[str, float]:
-    """Figures of the covariance and the heatmap, over the frames that have them."""
     ran = np.isfinite(one["var_xx"])
     if not ran.any():
         return {}
@@ -145,7 +149,10 @@ def _calibration(one: Columns) -> dict[str, float]:
     bounds = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
     away = np.stack([one["x"] - one["truth_x"], one["y"] - one["truth_y"]], axis=-1)[ran]
     sigma = np.sqrt((xx + yy) / 2)
+    turned = np.isfinite(one["heading_error"])
+    yaw = np.radians(one["heading_error"][turned]) ** 2 / one["var_yaw"][turned]
     return {
+        **({"yaw_nees": float(yaw.mean())} if turned.any() else {}),
         "nees_per_dof": float(metrics.nees(away, bounds).mean()),
         "coverage_90_region": metrics.coverage(one["level"][ran]),
         "coverage_90_ellipse": metrics.ellipse_coverage(away, bounds),

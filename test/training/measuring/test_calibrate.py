@@ -44,21 +44,21 @@ def test_the_temperature_is_found_and_the_covariance_is_honest_on_other_frames()
     assert calibration.temperature == pytest.approx(2.5, rel=0.2)
     assert calibration.background < 0.03
     quality = assess(frames(400, 1, sharpness=2.5), calibration)
-    assert 0.7 < quality.nees < 1.4
-    assert 0.85 < quality.region_90 < 0.95
-    assert quality.spearman > 0.3
-    assert 0.7 < quality.yaw_nees < 1.4
+    assert 0.7 < quality["nees_per_dof"] < 1.4
+    assert 0.85 < quality["coverage_90_region"] < 0.95
+    assert quality["spearman_sigma_error"] > 0.3
+    assert 0.7 < quality["yaw_nees"] < 1.4
     untouched = assess(frames(400, 1, sharpness=2.5), Calibration(floor_std=0.0))
-    assert untouched.nees > 2 and untouched.region_90 < 0.8
-    assert quality.nll < untouched.nll
+    assert untouched["nees_per_dof"] > 2 and untouched["coverage_90_region"] < 0.8
+    assert quality["nll_nats_per_m2"] < untouched["nll_nats_per_m2"]
 
 
 def test_frames_that_fool_the_network_become_background() -> None:
     calibration = fit(frames(400, 2, sharpness=1.0, outliers=0.15))
     assert calibration.background == pytest.approx(0.15, abs=0.06)
     quality = assess(frames(400, 3, sharpness=1.0, outliers=0.15), calibration)
-    assert 0.6 < quality.nees < 1.5
-    assert 0.83 < quality.region_90 < 0.97
+    assert 0.6 < quality["nees_per_dof"] < 1.5
+    assert 0.83 < quality["coverage_90_region"] < 0.97
 
 
 def test_what_the_heatmap_cannot_know_becomes_the_floor() -> None:

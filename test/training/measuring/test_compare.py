@@ -211,6 +211,24 @@ def test_what_changed_runs_again(tmp_path: Path) -> None:
     assert not (tmp_path / "headings.csv").exists()
 
 
+def test_rows_are_read_elsewhere_and_asked_in_the_precision_that_is_told(tmp_path: Path) -> None:
+    few: dict[str, Any] = {
+        "title": "few",
+        "sets": {"same": PLAN["sets"]["same"]},
+        "rows": {"cvml": {"runs": [{"sets": "same", "weights": "c.safetensors"}]}},
+        "tables": {"details": {"sets": ["same"], "rows": ["cvml"]}},
+    }
+    run(tmp_path, few, precision="float32")
+    plain = read(tmp_path / "samples.csv")
+    run(tmp_path, few, precision="bfloat16", workers=1)
+    again = results(tmp_path)["runs"]["cvml.same.0"]
+    assert again["settings"]["precision"] == "bfloat16" and again["runs"] == 2
+    half = read(tmp_path / "samples.csv")
+    assert [row["name"] for row in half] == [row["name"] for row in plain]
+    peaks = [[float(row["p_peak"]) for row in rows] for rows in (plain, half)]
+    assert peaks[0] != peaks[1] and peaks[1] == pytest.approx(peaks[0], rel=0.2)
+
+
 def test_nothing_is_lost_silently(out: Path) -> None:
     text = (out / "tables.md").read_text()
     assert "same: 1 'outside'" in text and "not there: untrained: missing.safetensors" in text

@@ -61,7 +61,7 @@ def test_any_readers_held_out_split_calibrates(
     assert after.metadata["calibration_frames"] == 30
     for name, tensor in before.model.state_dict().items():
         np.testing.assert_array_equal(tensor, after.model.state_dict()[name])
-    assert "frames=20" in capsys.readouterr().out  # one half fits, the other measures
+    assert "'frames': 20" in capsys.readouterr().out  # one half fits, the other measures
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from training.compare import jobs_of, placed
 from training.datasets import registry
 from training.measuring import plan
+from training.measuring.jobs import jobs_of, placed
 from training.measuring.plan import PlanError
 
 PLANS = sorted((Path(plan.__file__).parent / "plans").glob("*.yaml"))
