@@ -25,7 +25,7 @@ from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.views import View
 from training import metrics
 from training.datasets.pair import Label, Reader
-from training.datasets.pairs import Fit, ground_picture, sample_of
+from training.datasets.pairs import Fit, ground_view, sample_of
 from training.datasets.sample import Batch, Sample, collate
 
 PAPER_PIXELS = 512
@@ -142,15 +142,13 @@ class Frames(Dataset[Frame]):
 
     def _with_other_ground(self, sample: Sample, index: int, turn: float) -> Sample:
         other = self.reader.label((index + len(self.reader) // 2) % len(self.reader))
-        azimuth = 0.0 if self.view.heading_up else other.heading + turn
-        ground = ground_picture(self.reader.ground(other), self.view, azimuth)
-        matrix = ground.camera.matrix
+        seen = ground_view(self.reader, other, self.view, self.fit, turn)
         return replace(
             sample,
-            ground=ground.image,
-            intrinsics=np.eye(3) if matrix is None else matrix,
-            rotation=ground.rotation,
-            height=ground.height,
+            ground=seen.image,
+            intrinsics=seen.intrinsics,
+            rotation=seen.rotation,
+            height=seen.height,
         )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.camera.camera import Camera
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import (
     CrossViewModel,
@@ -79,7 +79,7 @@ class BlobReader(Reader):
         image = np.zeros((16, 32, 3), np.uint8)
         left = round(15 - (self.mark - self.yaw) / (2 * math.pi) * 32) % 32
         image[:, [left, (left + 1) % 32]] = 200 if self.sure is None else round(self.sure[index])
-        return GroundPicture(image, Camera("equirectangular", 32, 16), np.eye(3), 1.5)
+        return GroundPicture(image, Camera("equirectangular", 32, 16), OPTICAL_TO_BODY, 1.5)
 
 
 class BlobModel(CrossViewModel):

@@ -88,12 +88,14 @@ class GroundPicture:
         camera: its model at this size; undistorted pinhole or equirectangular.
         rotation: (3, 3) optical frame to the camera's levelled frame (see ``GroundInput``).
         height: optical centre above the road, metres.
+        true_rotation: what ``rotation`` should have been in this frame, where the reader knows it.
     """
 
     image: RGB
     camera: Camera
     rotation: NDArray[np.float64]
     height: float
+    true_rotation: NDArray[np.float64] | None = None
 
 
 class Reader(ABC):

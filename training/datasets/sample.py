@@ -22,12 +22,15 @@ class Sample:
         aerial: (S, S, 3) uint8 RGB.
         ground: (h, w, 3) uint8 RGB.
         intrinsics: (3, 3) pinhole matrix of the ground picture; the identity for panoramas.
-        rotation: (3, 3) optical frame to the camera's levelled frame, as a calibration states it.
-        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians.
+        rotation: (3, 3) optical frame to a level one whose x axis looks along the azimuth that is
+            told (or along the aerial picture's up, where that is another), as a calibration says.
+        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians; NaN
+            where nobody knows it, which is no label.
         height: optical centre above the road, metres.
         offset: (2,) truth minus the heatmap's middle, in metres to the (right, down) of the
             picture.
-        yaw: camera azimuth minus the aerial picture's up, radians, counter-clockwise.
+        yaw: camera azimuth minus the one that is told (north-up pinhole views: minus the aerial
+            picture's up), radians, counter-clockwise.
         position: (2,) truth in the map frame, metres; heading: the camera's azimuth there.
         group: what bootstraps and splits go by: a town, a drive, a city.
         cell: metres per heatmap cell; differs from the view's where a dataset's tiles of several
