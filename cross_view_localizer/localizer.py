@@ -26,7 +26,7 @@ from cross_view_localizer.gates import (
     gate,
     major_std,
 )
-from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
+from cross_view_localizer.geo import Datum, wrap_angle
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.map.satellite_map import SatelliteMap
@@ -324,19 +324,13 @@ class Localizer:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the ground picture and its rotation, with the patch's up as the way ahead.
 
-        That is so anyway for a fresh heading-up patch. For one that is kept, and for north-up
-        panoramas, a panorama is turned; for a pinhole view the rotation says it.
+        That is so anyway for a fresh heading-up patch, but not for one that is kept.
         """
         turn = float(wrap_angle(up - place.azimuth))
         try:
-            if self.view.ground == "panorama":
-                return maker(frame.image, turn), maker.rotation
-            image = maker(frame.image)
+            return maker.facing(frame.image, turn)
         except ValueError as error:
             raise Refused(Reason.BAD_IMAGE, str(error)) from error
-        if self._offsets_from_up:
-            return image, maker.rotation
-        return image, rotation_from_euler(0.0, 0.0, -turn) @ maker.rotation
 
     # -- after the network -----------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class View:
         heading_up: the aerial picture's up is the camera's azimuth; otherwise it is north, and a
             panorama's middle column looks north.
         estimates_heading: match() gives a distribution over headings too.
+        stretch: a pinhole camera's whole picture is squeezed into the ground picture's size, as
+            some published protocols do (fx and fy differ then); otherwise its middle is cut to that
+            size's aspect ratio. For training and driving alike.
     """
 
     ground: Literal["pinhole", "panorama"]
@@ -35,3 +38,10 @@ class View:
     aerial_ahead: float = 0.0
     heading_up: bool = True
     estimates_heading: bool = False
+    stretch: bool = False
+
+    @classmethod
+    def completed(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        """Return a stored view's fields with the defaults of those that it was stored without."""
+        known = {field.name: field.default for field in fields(cls)}
+        return {**known, **stored}

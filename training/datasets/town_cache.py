@@ -29,6 +29,7 @@ from training.town.manifest import VERSION
 from training.town.poses import CameraPose
 from training.town.town import Town
 
+FOLDER = Path("cache") / "town"
 MAP = "map.tif"
 
 

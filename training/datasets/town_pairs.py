@@ -19,6 +19,7 @@ import numpy as np
 from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.views import View
+from training.datasets import town_cache
 from training.datasets.pair import RGB, DatasetError, GroundPicture, Label, Reader
 from training.datasets.town_cache import MAP, Recipe, folder_of, open_map, open_town, prepare
 from training.town.manifest import SETTINGS, VERSION, BenchmarkFrame, load
@@ -48,7 +49,7 @@ class TownReader(Reader):
             of these days; None: each frame has its own light.
         tile: side of a tile, metres; gsd: of its pixels.
         width, height: of the ground pictures, pixels.
-        cache: folder of the rendered pictures; workers: processes that render what is missing.
+        cache: folder of the rendered pictures, else cache/town; workers: processes that render what is missing.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class TownReader(Reader):
         gsd: float = 0.5625,
         width: int = 192,
         height: int = 96,
-        cache: str | Path = "cache/town",
+        cache: str | Path | None = None,
         workers: int = 1,
     ) -> None:
         if area not in get_args(Area) or tiles not in TILES:
@@ -91,14 +92,15 @@ class TownReader(Reader):
         poses, self.fixed = _poses(split if held_out else None, towns, frames)
         days: Sequence[int | None] = [light] if light is None or isinstance(light, int) else light
         self.rows: list[tuple[Path, int]] = []
+        folder = Path(cache or town_cache.FOLDER)
         for day in days:
             # Every day's frames stand at the same places, with mountings of their own.
             places, own = (name, name) if day is None else (f"{name}-days", f"{name}-day-{day}")
             detail = (day, round(gsd, 4), self.mapped)
             recipe = Recipe(ground, width, height, frames, places, own, *detail)
-            prepare(Path(cache), recipe, poses, workers)
-            folders = [folder_of(Path(cache), recipe, seed) for seed in poses]
-            self.rows += [(folder, frame) for folder in folders for frame in range(frames)]
+            prepare(folder, recipe, poses, workers)
+            towns_at = [folder_of(folder, recipe, seed) for seed in poses]
+            self.rows += [(town, frame) for town in towns_at for frame in range(frames)]
         self.problems = []
         self.tags = {
             "dataset": VERSION,
@@ -188,7 +190,7 @@ def benchmark(
     split: Split,
     towns: int | range = 50,
     frames: int = 40,
-    cache: str | Path = "cache/town",
+    cache: str | Path | None = None,
     workers: int = 1,
 ) -> TownReader:
     """Return the benchmark's frames, rendered at the size that a view wants.

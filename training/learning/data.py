@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from cross_view_localizer.views import View
@@ -15,7 +16,7 @@ from training.datasets import registry
 from training.datasets.checking.files import usable
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
-from training.datasets.sample import Batch, collate
+from training.datasets.sample import Batch, floats, stacked
 from training.datasets.town import TownStream
 from training.datasets.town_pairs import benchmark
 from training.learning.order import AtEpoch, Order
@@ -50,11 +51,12 @@ class Resumable(DataLoader[Any]):
 
 
 def loader(dataset: Dataset[Any], workers: int, **options: Any) -> Resumable:
-    """Return a loader of batches."""
+    """Return a loader of batches whose pictures are uint8, pinned where there is a GPU to go to."""
     return Resumable(
         dataset,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=stacked,
+        pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
         prefetch_factor=8 if workers else None,
         # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
@@ -80,6 +82,10 @@ class Samples(lightning.LightningDataModule):
     def every(self) -> int:
         """Batches between validations."""
         raise NotImplementedError
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make the pictures float32 where they are used, after they have travelled as bytes."""
+        return floats(batch)
 
     def shared(self) -> tuple[int, int]:
         """Return this process's rank and the number of processes."""
@@ -120,7 +126,7 @@ class StreamSamples(Samples):
     def val_dataloader(self) -> Iterable[Batch]:
         """The same frames each time."""
         share = _every_nth(self.held_out, *self.shared())
-        return DataLoader(share, batch_size=self.loading.batch, collate_fn=collate)
+        return DataLoader(share, batch_size=self.loading.batch, collate_fn=stacked)
 
 
 class PairSamples(Samples):

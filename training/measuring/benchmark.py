@@ -52,7 +52,7 @@ def held_out(
     data: Mapping[str, Any] | None = None,
     root: str | None = None,
     size: tuple[int, int] = (50, 40),
-    cache: Path = Path("cache/town"),
+    cache: Path | None = None,
     workers: int = 0,
     fitting: bool = False,
 ) -> Reader:
@@ -63,7 +63,7 @@ def held_out(
         split: of the reader, where it has several.
         data: "reader" and its options; None: the town benchmark.
         root: of the dataset, where it is not among the options.
-        size: towns of the benchmark and frames of each; cache: where they are kept.
+        size: towns of the benchmark and frames of each; cache: where they are kept, else cache/town.
         workers: processes that render towns.
         fitting: something is fitted on the rows, so that tests are refused too.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
+from training.datasets.checking.file_stamps import FileStamps, file_stamps
 from training.datasets.pair import DatasetError, Problem, Reader
 
 _PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
@@ -24,10 +25,11 @@ class FileCheck:
 
     Args:
         ends: also look at a picture's first and last bytes, which tells a broken-off download.
+        stamps: of files that were whole before, which are not opened again.
     """
 
-    def __init__(self, ends: bool = True) -> None:
-        self._ends = ends
+    def __init__(self, ends: bool = True, stamps: FileStamps | None = None) -> None:
+        self._ends, self._stamps = ends, stamps
         self._folders: dict[str, set[str]] = {}
         self._verdicts: dict[str, tuple[str, str] | None] = {}
 
@@ -45,7 +47,12 @@ class FileCheck:
         if file.name not in self._folders[folder]:
             at_all = "" if os.path.isdir(folder) else " (nor the folder it should be in)"
             return "missing", f"no such file{at_all}"
-        return _broken(file) if self._ends else None
+        if not self._ends or (self._stamps is not None and self._stamps.is_known(file)):
+            return None
+        fault = _broken(file)
+        if fault is None and self._stamps is not None:
+            self._stamps.keep(file)
+        return fault
 
 
 def _names(folder: str) -> set[str]:
@@ -74,9 +81,11 @@ def _broken(file: Path) -> tuple[str, str] | None:
     return None
 
 
-def faults(reader: Reader, ends: bool = True) -> Iterator[tuple[int, list[Problem]]]:
+def faults(
+    reader: Reader, ends: bool = True, stamps: FileStamps | None = None
+) -> Iterator[tuple[int, list[Problem]]]:
     """Yield (row, its problems) for every row of a reader; no problems for a good row."""
-    check = FileCheck(ends)
+    check = FileCheck(ends, stamps)
     for index in range(len(reader)):
         found = []
         for file in reader.files(index):
@@ -94,7 +103,7 @@ def usable(reader: Reader, skip: bool = False, ends: bool = True) -> list[int]:
 
     Args:
         skip: leave faulty rows out, and print how many, rather than refuse.
-        ends: also find truncated pictures, by their last bytes: one open per file.
+        ends: also find truncated pictures, by their last bytes: one open per file, the first time.
 
     Raises:
         DatasetError: rows that can't be parsed, or files that are missing or truncated, without
@@ -103,11 +112,12 @@ def usable(reader: Reader, skip: bool = False, ends: bool = True) -> list[int]:
     what = ", ".join(f"{key} {value}" for key, value in reader.tags.items())
     good: list[int] = []
     bad: list[Problem] = []
-    for index, problems in faults(reader, ends):
-        if problems:
-            bad.append(problems[0])
-        else:
-            good.append(index)
+    with file_stamps() as stamps:
+        for index, problems in faults(reader, ends, stamps):
+            if problems:
+                bad.append(problems[0])
+            else:
+                good.append(index)
     rows = [problem for problem in reader.problems if problem.kind != "outside"]
     if not bad and not rows and good:
         return good
