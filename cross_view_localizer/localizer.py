@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,95 +15,35 @@ from numpy.typing import NDArray
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.heading import searched_half
 from cross_view_localizer.belief.moments import moments
-from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
 from cross_view_localizer.gates import (
     Answer,
     Refused,
-    check_reach,
-    checked_frame,
-    checked_prior,
     gate,
-    major_std,
 )
-from cross_view_localizer.geo import Datum, wrap_angle
+from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.map.search import (
-    NORTH,
     Imagery,
-    Keeping,
-    LittleImagery,
-    OutsideMap,
     Searched,
-    Searcher,
 )
-from cross_view_localizer.models.network import Ground, Network
-from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
+from cross_view_localizer.models.network import Network
+from cross_view_localizer.models.weights import LoadedModel, load, without_weights
 from cross_view_localizer.poses import bounded, to_base
+from cross_view_localizer.preparation import Place, Preparation, Question, without_answer
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
 __all__ = ["Estimate", "Frame", "Localizer", "LocalizerConfig", "Reason", "refusal"]
 
 
-def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    """Return a (2,) vector turned counter-clockwise."""
-    c, s = math.cos(angle), math.sin(angle)
-    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the prior puts the point that the model finds (usually the camera).
-
-    Attributes:
-        xy: (2,) metres in ``map``.
-        lever: (2,) the point in ``base_link``, metres.
-        azimuth: of the camera, radians; north where the heading is unknown.
-        prior: of ``base_link``.
-    """
-
-    xy: NDArray[np.float64]
-    lever: NDArray[np.float64]
-    azimuth: float
-    prior: Prior
-
-
-@dataclass(frozen=True)
-class Question:
-    """A frame made ready for the network.
-
-    Attributes:
-        frame: as it was given.
-        place: where it was roughly taken.
-        searched: the aerial picture, and the heatmap's grid on it.
-        image: the ground picture that the view asks for, (h, w, 3) uint8 RGB.
-        intrinsics, rotation, height: of its camera, as in ``GroundInput``.
-        azimuth: of the camera in ``base_link``, radians.
-    """
-
-    frame: Frame
-    place: Place
-    searched: Searched
-    image: NDArray[np.uint8]
-    intrinsics: NDArray[np.float64]
-    rotation: NDArray[np.float64]
-    height: float
-    azimuth: float
-
-    @property
-    def ground(self) -> Ground:
-        """The ground picture with its camera."""
-        return self.image, self.intrinsics, self.rotation, self.height
-
-
 class Localizer:
     """Answers one call, :meth:`localize`. Not for several threads at once.
 
-    Where many frames wait, its two halves do the same to batches: :meth:`prepare` (which runs no
-    network, so that other processes can do it) and :meth:`answers`.
+    Where many frames wait, its two halves do the same to batches: a :class:`Preparation`, which
+    runs no network, so that other processes can have it, and :meth:`answers`.
 
     Args:
         model: from :func:`models.weights.load` or ``without_weights``.
@@ -128,10 +68,11 @@ class Localizer:
         self.model_id = model.identifier
         self.calibration = model.calibration
         self.metadata = model.metadata
-        self._reference = _reference_point(model.metadata)
         self._network = Network(model.model, self.config.device, self.config.precision)
-        self._searcher = Searcher(satellite_map, self._network, _keeping(self.config))
-        self._maker: tuple[object, ViewMaker] | None = None
+        self._preparation = Preparation(
+            self.view, satellite_map, model.metadata, self.config, self._network.timed
+        )
+        self._encoded: tuple[Searched, Any] | None = None
         if self.config.warm_up:
             self.warm_up()
 
@@ -174,9 +115,11 @@ class Localizer:
     @property
     def searchable_half(self) -> float:
         """Metres from the patch's middle that are searched, along each axis."""
-        half = self.view.output_size * self.view.output_gsd / 2
-        given = self.config.searchable_half or self.metadata.get("searchable_half")
-        return half if given is None else min(half, float(given))
+        return self._preparation.searchable_half
+
+    @property
+    def _offsets_from_up(self) -> bool:
+        return self._preparation.offsets_from_up
 
     def warm_up(self) -> None:
         """Run the network once, so that the first frame is not slower than the others."""
@@ -185,7 +128,8 @@ class Localizer:
 
     def clear(self) -> None:
         """Forget the kept aerial encoding (after a jump of time, or to make frames independent)."""
-        self._searcher.clear()
+        self._preparation.clear()
+        self._encoded = None
 
     def localize(
         self,
@@ -207,32 +151,19 @@ class Localizer:
         start = time.perf_counter()
         self._network.timing = {}
         try:
-            question = self._question(frame, prior, grid)
-            encoding = self._searcher.encoding(question.searched)
-            scores = self._network.match(encoding, *question.ground)
+            question = self._preparation.question(frame, prior, grid)
+            scores = self._network.match(self._encoding(question.searched), *question.ground)
             with self._network.timed("post"):
                 estimate = self._answer(question, *scores)
         except Refused as refused:
-            estimate = _without_answer(frame, prior, refused.reason, str(refused))
+            estimate = without_answer(frame, prior, refused.reason, str(refused))
         except torch.cuda.OutOfMemoryError as error:
             self.clear()
             torch.cuda.empty_cache()
             detail = f"out of memory on {self.device}: {str(error).splitlines()[0]}"
-            estimate = _without_answer(frame, prior, Reason.OUT_OF_MEMORY, detail)
+            estimate = without_answer(frame, prior, Reason.OUT_OF_MEMORY, detail)
         timing = {**self._network.timing, "total": (time.perf_counter() - start) * 1e3}
         return replace(estimate, timing=timing, model_id=self.model_id)
-
-    def prepare(
-        self,
-        frame: Frame | None,
-        prior: Prior | PriorRefusal | None,
-        grid: Grid | None = None,
-    ) -> Question | Estimate:
-        """Return what :meth:`answers` takes, or the refusal; arguments as of :meth:`localize`."""
-        try:
-            return self._question(frame, prior, grid)
-        except Refused as refused:
-            return _without_answer(frame, prior, refused.reason, str(refused))
 
     def answers(self, questions: Sequence[Question]) -> list[Estimate]:
         """Answer prepared frames, as :meth:`localize` would one after the other, in one batch."""
@@ -243,9 +174,15 @@ class Localizer:
                 estimate = self._answer(question, one, offsets)
             except Refused as refused:
                 prior = question.place.prior
-                estimate = _without_answer(question.frame, prior, refused.reason, str(refused))
+                estimate = without_answer(question.frame, prior, refused.reason, str(refused))
             found.append(replace(estimate, model_id=self.model_id))
         return found
+
+    def _encoding(self, searched: Searched) -> Any:
+        """Return what the model makes of a patch; that of the last one is kept."""
+        if self._encoded is None or self._encoded[0] is not searched:
+            self._encoded = (searched, self._network.encode_aerial(searched.patch.image))
+        return self._encoded[1]
 
     def scores(
         self, questions: Sequence[Question]
@@ -255,84 +192,6 @@ class Localizer:
             [question.searched.patch.image for question in questions],
             [question.ground for question in questions],
         )
-
-    def _question(
-        self, frame: Frame | None, prior: Prior | PriorRefusal | None, grid: Grid | None
-    ) -> Question:
-        frame = checked_frame(frame)
-        maker = self._view_maker(frame)
-        place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
-        half = self.searchable_half if grid is None else min(grid.extent) / 2
-        check_reach(place.prior, self.config.prior_sigmas, half)
-        searched = self._searched(place, grid)
-        with self._network.timed("view"):
-            image, rotation = self._ground(maker, frame, place, searched.grid.up)
-        return Question(
-            frame, place, searched, image, maker.intrinsics, rotation, maker.height, maker.azimuth
-        )
-
-    # -- before the network ----------------------------------------------------------------------
-
-    @property
-    def _offsets_from_up(self) -> bool:
-        """The picture says nothing of the given heading: a front camera over a north-up patch."""
-        return self.view.ground == "pinhole" and not self.view.heading_up
-
-    @property
-    def _needs_heading(self) -> bool:
-        return not (self._offsets_from_up and self.view.estimates_heading)
-
-    def _view_maker(self, frame: Frame) -> ViewMaker:
-        mount = frame.camera_in_base
-        key = (frame.camera, mount.rotation.tobytes(), mount.translation.tobytes())
-        if self._maker is None or self._maker[0] != key:
-            config = self.config
-            try:
-                maker = ViewMaker(
-                    frame.camera,
-                    mount,
-                    self.view,
-                    base_height=config.base_height,
-                    field_of_view=config.field_of_view,
-                )
-            except ValueError as error:
-                raise Refused(Reason.BAD_CAMERA_INFO, str(error)) from error
-            self._maker = (key, maker)
-        return self._maker[1]
-
-    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> Place:
-        """Take the prior from base_link to the point that the model finds."""
-        lever = frame.camera_in_base.translation[:2] + _turned(self._reference, azimuth)
-        xy = np.array([prior.x, prior.y], dtype=np.float64)
-        if prior.yaw is None:
-            return Place(xy, lever, NORTH, prior)
-        return Place(xy + _turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
-
-    def _searched(self, place: Place, grid: Grid | None) -> Searched:
-        reach = self.config.prior_sigmas * major_std(place.prior.covariance)
-        try:
-            if grid is not None:
-                return self._searcher.on(grid)
-            return self._searcher.around(place.xy, place.azimuth, reach, self.searchable_half)
-        except OutsideMap as error:
-            raise Refused(Reason.OUTSIDE_MAP, str(error)) from error
-        except LittleImagery as error:
-            raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
-
-    def _ground(
-        self, maker: ViewMaker, frame: Frame, place: Place, up: float
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """Return the ground picture and its rotation, with the patch's up as the way ahead.
-
-        That is so anyway for a fresh heading-up patch, but not for one that is kept.
-        """
-        turn = float(wrap_angle(up - place.azimuth))
-        try:
-            return maker.facing(frame.image, turn)
-        except ValueError as error:
-            raise Refused(Reason.BAD_IMAGE, str(error)) from error
-
-    # -- after the network -----------------------------------------------------------------------
 
     def _belief(
         self,
@@ -419,38 +278,3 @@ class Localizer:
         if len(belief.yaw_offsets) == 1:
             return given
         return min(given, searched_half(belief.yaw_offsets))
-
-
-def _keeping(config: LocalizerConfig) -> Keeping:
-    return Keeping(
-        config.min_coverage, config.reuse_aerial, config.reuse_distance, config.reuse_angle
-    )
-
-
-def _without_answer(
-    frame: Frame | None, prior: Prior | PriorRefusal | None, reason: Reason, detail: str
-) -> Estimate:
-    known = prior if isinstance(prior, Prior) else None
-    stamp = frame.stamp if frame is not None else (known.stamp if known else 0)
-    return refusal(stamp, reason, detail, known)
-
-
-def _reference_point(metadata: dict[str, Any]) -> NDArray[np.float64]:
-    """Return (forward, left), metres, of the point that the weights find.
-
-    In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
-    ``reference_in_camera``.
-
-    Raises:
-        WeightsError: another point without its lever arm.
-    """
-    name = metadata.get("reference_point", "camera")
-    if name == "camera":
-        return np.zeros(2)
-    lever = np.asarray(metadata.get("reference_in_camera", ()), dtype=np.float64)
-    if lever.shape != (2,) or not np.isfinite(lever).all():
-        raise WeightsError(
-            f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
-            "expected (forward, left) in metres"
-        )
-    return lever

@@ -43,7 +43,7 @@ def evaluate(
         blind: weights of the aerial-only control.
         data: "reader": its name, and its options; None: the town benchmark.
         root: of the dataset, where it is not among the options.
-        towns: how many of the split's towns; frames: of each; cache: where they are kept, else cache/town.
+        towns: how many of the split's towns; frames: of each; cache: else cache/town.
         limit: at most so many rows, drawn.
         batch_size: rows at a time; workers: processes that read them.
         device: "auto", "cpu", "cuda" ….

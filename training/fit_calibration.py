@@ -41,7 +41,7 @@ def fit_calibration(
         data: "reader": its name, and its options; None: the calibration towns.
         root: of the dataset, where it is not among the options.
         split: of the reader; datasets without one for calibration have "validation".
-        towns: how many of the 50 calibration towns; frames: of each; cache: where they are kept, else cache/town.
+        towns: how many of the 50 calibration towns; frames: of each; cache: else cache/town.
         limit: at most so many rows, drawn.
         moments: what the covariance sums over: "all", "basin" or "radius".
         batch_size: rows at a time; workers: processes that read them.

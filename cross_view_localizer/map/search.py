@@ -1,8 +1,9 @@
-"""The aerial picture around a place: cut, encoded, kept while the vehicle stays inside."""
+"""The aerial picture around a place: cut, and kept while the vehicle stays inside."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,27 +37,13 @@ class Imagery(Protocol):
         """Return what it shows under a grid."""
 
 
-class Encoder(Protocol):
-    """What turns a patch's picture into something to be matched."""
-
-    @property
-    def view(self) -> View:
-        """The pictures that it is made for."""
-
-    def encode_aerial(self, image: NDArray[np.uint8]) -> Any:
-        """Encode (S, S, 3) uint8 RGB."""
-
-    def timed(self, stage: str) -> AbstractContextManager[None]:
-        """Take the time of a block."""
-
-
 @dataclass(frozen=True)
 class Keeping:
-    """When a patch is good enough, and how long its encoding is kept.
+    """When a patch is good enough, and how long it is kept with its encoding.
 
     Attributes:
         min_coverage: a smaller share of imagery under the patch is too little.
-        reuse: keep the encoding while the vehicle stays well inside the patch.
+        reuse: keep it while the vehicle stays well inside the patch.
         distance: from the patch's middle, as a share of the searchable half.
         angle: radians between the camera's azimuth and the patch's up.
     """
@@ -83,28 +70,31 @@ class Searched:
 
 
 class Searcher:
-    """Cuts and encodes what is to be searched.
+    """Cuts what is to be searched, and keeps it for the frames after.
 
-    A kept encoding answers in the same ``map`` coordinates: its grid stays where it is, and the
-    ground picture is told the difference of headings (Localizer).
+    What is kept answers in the same ``map`` coordinates: its grid stays where it is, and the ground
+    picture is told the difference of headings (Preparation).
+
+    Args:
+        imagery: what is searched.
+        view: the pictures that the model is made for.
+        keeping: when a patch is good enough, and for how long.
+        timed: takes the time of a block, by its name.
     """
 
-    def __init__(self, imagery: Imagery, encoder: Encoder, keeping: Keeping) -> None:
-        self._map, self._encoder, self._keeping = imagery, encoder, keeping
+    def __init__(
+        self,
+        imagery: Imagery,
+        view: View,
+        keeping: Keeping,
+        timed: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._map, self._view, self._keeping, self._timed = imagery, view, keeping, timed
         self._kept: Searched | None = None
-        self._encoding: Any = None
 
     def clear(self) -> None:
-        """Forget the kept encoding."""
-        self._kept = self._encoding = None
-
-    def encoding(self, searched: Searched) -> Any:
-        """Return what the model makes of a patch; that of the newest one is kept."""
-        if searched is not self._kept:
-            return self._encoder.encode_aerial(searched.patch.image)
-        if self._encoding is None:
-            self._encoding = self._encoder.encode_aerial(searched.patch.image)
-        return self._encoding
+        """Forget what is kept."""
+        self._kept = None
 
     def around(
         self, xy: NDArray[np.float64], azimuth: float, reach: float, half: float
@@ -120,12 +110,12 @@ class Searcher:
         Raises:
             OutsideMap, LittleImagery: as they say.
         """
-        up = azimuth if self._encoder.view.heading_up else NORTH
+        up = azimuth if self._view.heading_up else NORTH
         if self._kept is not None and self._still_good(self._kept, xy, up, reach, half):
             return self._kept
         self.clear()
         x, y = (float(value) for value in xy)
-        view = self._encoder.view
+        view = self._view
         self._kept = self.on(Grid(view.output_size, view.output_size, view.output_gsd, (x, y), up))
         return self._kept
 
@@ -139,8 +129,8 @@ class Searcher:
         if not self._map.contains(np.array(grid.center)):
             raise OutsideMap(f"({x:.1f}, {y:.1f}) m in map is off the raster")
         try:
-            with self._encoder.timed("patch"):
-                patch = self._map.patch(aerial_grid(grid, self._encoder.view))
+            with self._timed("patch"):
+                patch = self._map.patch(aerial_grid(grid, self._view))
         except MapError as error:  # the file is damaged here; elsewhere it may be whole
             raise LittleImagery(str(error)) from error
         if patch.coverage < self._keeping.min_coverage:

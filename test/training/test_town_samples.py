@@ -8,7 +8,7 @@ from cross_view_localizer.models.bev import VIEWS
 from training.datasets.aerial_source import AerialSource
 from training.datasets.augment import mirror, photometric
 from training.datasets.sample import Sample, tilt_between
-from training.datasets.town import PriorError, TownStream, aerial_grid, heatmap_grid
+from training.datasets.town_stream import PriorError, TownStream, aerial_grid, heatmap_grid
 from training.town.town import CameraPose
 
 LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])

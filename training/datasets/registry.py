@@ -17,7 +17,7 @@ _READERS = {
     "ford": ("training.datasets.ford", "FordReader"),
     "cvact": ("training.datasets.cvact", "CvactReader"),
     "own": ("training.datasets.own", "OwnReader"),
-    "town": ("training.datasets.town_pairs", "TownReader"),
+    "town": ("training.datasets.town", "TownReader"),
 }
 
 

@@ -17,8 +17,8 @@ from training.datasets.checking.files import usable
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
 from training.datasets.sample import Batch, floats, stacked
-from training.datasets.town import TownStream
-from training.datasets.town_pairs import benchmark
+from training.datasets.town import benchmark
+from training.datasets.town_stream import TownStream
 from training.learning.order import AtEpoch, Order
 
 

@@ -14,7 +14,7 @@ from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.views import View
 from training.datasets import registry
 from training.datasets.pair import DatasetError, Reader
-from training.datasets.town_pairs import benchmark
+from training.datasets.town import benchmark
 from training.measuring import columns, summary
 from training.measuring.records import Record
 from training.measuring.rows import Rows, Shuffled
@@ -63,7 +63,7 @@ def held_out(
         split: of the reader, where it has several.
         data: "reader" and its options; None: the town benchmark.
         root: of the dataset, where it is not among the options.
-        size: towns of the benchmark and frames of each; cache: where they are kept, else cache/town.
+        size: towns of the benchmark and frames of each; cache: else cache/town.
         workers: processes that render towns.
         fitting: something is fitted on the rows, so that tests are refused too.
 

@@ -14,19 +14,18 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cross_view_localizer.estimate import Estimate, Frame
+from cross_view_localizer.gates import Refused
 from cross_view_localizer.geo import RigidTransform, rotation_from_euler
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.localizer import Localizer, Question
+from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.map.satellite_map import Patch
-from cross_view_localizer.models.contract import CrossViewModel, GroundInput, Scores
 from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.preparation import Preparation, Question, without_answer
 from cross_view_localizer.prior.prior import Prior
-from cross_view_localizer.views import View
 from training.datasets.pair import GroundPicture, Label, Reader
 from training.datasets.pairs import Fit, heatmap_grid, picture_up
 from training.measuring.records import Record, record
@@ -94,23 +93,6 @@ class ReaderMap:
         return Patch(image, around > 0, grid)
 
 
-class _Unasked(CrossViewModel):
-    """Stands for a model where rows are only prepared."""
-
-    def __init__(self, view: View) -> None:
-        super().__init__()
-        self.view = view
-
-    def encode_aerial(self, image: Tensor) -> Any:
-        raise NotImplementedError
-
-    def encode_ground(self, ground: GroundInput) -> Any:
-        raise NotImplementedError
-
-    def match(self, aerial: Any, ground: Any) -> Scores:
-        raise NotImplementedError
-
-
 class Rows(Dataset[Asked]):
     """A reader's fixed rows as questions for a model.
 
@@ -154,13 +136,11 @@ class Rows(Dataset[Asked]):
         self.model = replace(model, metadata=known)
         self.config = open_gates(config)
         self.map = ReaderMap(reader, fit == "tile")
-        self.unasked = replace(self.model, model=_Unasked(self.view))
-        here = replace(self.config, device="cpu", precision="float32", warm_up=False)
-        self.localizer = Localizer(self.unasked, self.map, here)
+        self.preparation = Preparation(self.view, self.map, known, self.config)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out of what other processes get."""
-        return self.__dict__ | {"model": self.unasked}
+        return self.__dict__ | {"model": None}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -172,8 +152,14 @@ class Rows(Dataset[Asked]):
 
     def asked(self, label: Label, told: float = 0.0, other: Label | None = None) -> Asked:
         """Return a row made ready; arguments as of `call`."""
-        question = self.localizer.prepare(*self.call(label, told, other))
-        return Asked(label, told, _light(question))
+        frame, prior, grid = self.call(label, told, other)
+        try:
+            question = self.preparation.question(frame, prior, grid)
+        except Refused as refused:
+            answer = without_answer(frame, prior, refused.reason, str(refused))
+            return Asked(label, told, answer)
+        # The camera's own picture need not travel between processes.
+        return Asked(label, told, replace(question, frame=replace(frame, image=frame.image[:0])))
 
     def call(
         self, label: Label, told: float = 0.0, other: Label | None = None
@@ -197,7 +183,7 @@ class Rows(Dataset[Asked]):
 
     def prior(self, label: Label, told: float, grid: Grid | None) -> Prior:
         """Return the protocol's prior: uniform, in the whole of what is searched unless it says."""
-        searched = self.localizer.searchable_half if grid is None else min(grid.extent) / 2
+        searched = self.preparation.searchable_half if grid is None else min(grid.extent) / 2
         half, turn = label.prior_half or (searched, YAW_STD * math.sqrt(3))
         x, y = label.grid.center
         return Prior(
@@ -287,10 +273,3 @@ def _others(reader: Reader, shuffled: Shuffled) -> NDArray[np.intp] | None:
         rows = np.flatnonzero(groups == name)
         others[rows] = np.roll(rows, -(len(rows) // 2))
     return others
-
-
-def _light(asked: Question | Estimate) -> Question | Estimate:
-    """Drop the camera's own picture, which need not travel between processes."""
-    if not isinstance(asked, Question):
-        return asked
-    return replace(asked, frame=replace(asked.frame, image=asked.frame.image[:0]))

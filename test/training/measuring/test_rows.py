@@ -19,10 +19,11 @@ from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.estimate import Estimate
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.localizer import Localizer, Question
+from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.models.weights import load
+from cross_view_localizer.preparation import Question
 from training.datasets.pair import GroundPicture, Label
-from training.datasets.town_pairs import TownReader, benchmark
+from training.datasets.town import TownReader, benchmark
 from training.measuring.records import Record, record
 from training.measuring.rows import HeadingNoise, Rows, drawn
 
@@ -96,7 +97,7 @@ def test_a_truth_outside_the_heatmap_has_no_probability() -> None:
 def test_a_refused_row_counts_with_its_prior() -> None:
     reader = BlobReader()
     rows = Rows(reader, blob_model())
-    rows.localizer.config = replace(rows.config, prior_sigmas=3.0)
+    rows.preparation.config = replace(rows.config, prior_sigmas=3.0)
     one = next(rows.run())
     assert one.reason == "prior_too_wide" and one.mode_error == one.centre_error == 5.0
     assert one.p_truth == 0.0 and one.log_density == -math.inf and math.isnan(one.var_xx)

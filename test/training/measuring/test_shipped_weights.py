@@ -11,7 +11,7 @@ import pytest
 
 from cross_view_localizer.models.weights import LoadedModel, load
 from training.datasets.pair import Label
-from training.datasets.town_pairs import TownReader, benchmark
+from training.datasets.town import TownReader, benchmark
 from training.measuring import summary
 from training.measuring.columns import Columns
 from training.measuring.records import Record

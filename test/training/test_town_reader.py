@@ -12,7 +12,7 @@ from cross_view_localizer.grid import Grid
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.views import View
 from training.datasets.pair import DatasetError
-from training.datasets.town_pairs import TownReader, benchmark
+from training.datasets.town import TownReader, benchmark
 from training.town.drive import write_map
 from training.town.manifest import load
 from training.town.town import Town
