@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
-from cross_view_localizer.belief.heading import searched_half
 from cross_view_localizer.belief.moments import moments
+from cross_view_localizer.belief.searched_headings import searched_half
 from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
 from cross_view_localizer.gates import (
-    Answer,
+    Finding,
     Refused,
     gate,
 )
@@ -29,6 +29,7 @@ from cross_view_localizer.map.search import (
     Imagery,
     Searched,
 )
+from cross_view_localizer.models.contract import Answer
 from cross_view_localizer.models.network import Network
 from cross_view_localizer.models.weights import LoadedModel, load, without_weights
 from cross_view_localizer.poses import bounded, to_base
@@ -152,9 +153,9 @@ class Localizer:
         self._network.timing = {}
         try:
             question = self._preparation.question(frame, prior, grid)
-            scores = self._network.match(self._encoding(question.searched), *question.ground)
+            answer = self._network.match(self._encoding(question.searched), question.ground)
             with self._network.timed("post"):
-                estimate = self._answer(question, *scores)
+                estimate = self._answer(question, answer)
         except Refused as refused:
             estimate = without_answer(frame, prior, refused.reason, str(refused))
         except torch.cuda.OutOfMemoryError as error:
@@ -167,16 +168,24 @@ class Localizer:
 
     def answers(self, questions: Sequence[Question]) -> list[Estimate]:
         """Answer prepared frames, as :meth:`localize` would one after the other, in one batch."""
-        log_mass, offsets = self.scores(questions)
         found = []
-        for question, one in zip(questions, log_mass, strict=True):
+        for question, answer in zip(questions, self.scores(questions), strict=True):
             try:
-                estimate = self._answer(question, one, offsets)
+                estimate = self._answer(question, answer)
             except Refused as refused:
                 prior = question.place.prior
                 estimate = without_answer(question.frame, prior, refused.reason, str(refused))
             found.append(replace(estimate, model_id=self.model_id))
         return found
+
+    def scores(self, questions: Sequence[Question]) -> list[Answer]:
+        """Return what the network itself says of prepared frames."""
+        if len({len(question.ground.earlier) for question in questions}) > 1:
+            return [answer for question in questions for answer in self.scores([question])]
+        return self._network.match_batch(
+            [question.searched.patch.image for question in questions],
+            [question.ground for question in questions],
+        )
 
     def _encoding(self, searched: Searched) -> Any:
         """Return what the model makes of a patch; that of the last one is kept."""
@@ -184,33 +193,27 @@ class Localizer:
             self._encoded = (searched, self._network.encode_aerial(searched.patch.image))
         return self._encoded[1]
 
-    def scores(
-        self, questions: Sequence[Question]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return what the network itself says of prepared frames: `Network.match_batch`."""
-        return self._network.match_batch(
-            [question.searched.patch.image for question in questions],
-            [question.ground for question in questions],
-        )
-
     def _belief(
         self,
-        log_mass: NDArray[np.float32],
-        offsets: NDArray[np.float64],
+        answer: Answer,
         searched: Searched,
     ) -> Belief:
-        grid, support = searched.grid, searched.support
         try:
-            return Belief.from_scores(log_mass, offsets, grid, self.calibration, support)
+            return Belief.from_scores(
+                answer.log_mass,
+                answer.yaw_offsets,
+                searched.grid,
+                self.calibration,
+                searched.support,
+                answer.headings,
+            )
         except ValueError as error:  # NaN, which half precision can bring about
             raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
 
-    def _answer(
-        self, question: Question, log_mass: NDArray[np.float32], offsets: NDArray[np.float64]
-    ) -> Estimate:
+    def _answer(self, question: Question, answer: Answer) -> Estimate:
         """Take what the image says of the reference point to base_link and through the gates."""
         frame, place, searched = question.frame, question.place, question.searched
-        config, prior, own = self.config, place.prior, self._belief(log_mass, offsets, searched)
+        config, prior, own = self.config, place.prior, self._belief(answer, searched)
         reference = searched.grid.up if self._offsets_from_up else place.azimuth
         reference -= question.azimuth
         pose, covariance = image_pose, image_covariance = self._at_base(own, place, reference)
@@ -221,7 +224,7 @@ class Localizer:
             pose, covariance = self._at_base(belief, place, reference)
         heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
         modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
-        answer = Answer(
+        finding = Finding(
             prior,
             self._searched_yaw(own),
             covariance,
@@ -229,7 +232,7 @@ class Localizer:
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
         )
-        refused = gate(config, answer)
+        refused = gate(config, finding)
         finite = bool(np.isfinite(covariance).all())
         bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(

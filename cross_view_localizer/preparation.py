@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.camera.view_maker import ViewMaker
-from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
+from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
     Refused,
     check_reach,
+    checked_earlier,
     checked_frame,
     checked_prior,
     major_std,
@@ -35,6 +36,7 @@ from cross_view_localizer.map.search import (
 )
 from cross_view_localizer.models.network import Ground
 from cross_view_localizer.models.weights import WeightsError
+from cross_view_localizer.poses import seen_from
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
@@ -70,24 +72,15 @@ class Question:
         frame: as it was given.
         place: where it was roughly taken.
         searched: the aerial picture, and the heatmap's grid on it.
-        image: the ground picture that the view asks for, (h, w, 3) uint8 RGB.
-        intrinsics, rotation, height: of its camera, as in ``GroundInput``.
+        ground: the picture that the view asks for, and those before it.
         azimuth: of the camera in ``base_link``, radians.
     """
 
     frame: Frame
     place: Place
     searched: Searched
-    image: NDArray[np.uint8]
-    intrinsics: NDArray[np.float64]
-    rotation: NDArray[np.float64]
-    height: float
+    ground: Ground
     azimuth: float
-
-    @property
-    def ground(self) -> Ground:
-        """The ground picture with its camera."""
-        return self.image, self.intrinsics, self.rotation, self.height
 
 
 def _untimed(stage: str) -> AbstractContextManager[None]:
@@ -146,16 +139,19 @@ class Preparation:
             Refused: why there is nothing to ask.
         """
         frame = checked_frame(frame)
+        earlier = checked_earlier(frame, self.view)
         maker = self._view_maker(frame)
         place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
         half = self.searchable_half if grid is None else min(grid.extent) / 2
         check_reach(place.prior, self.config.prior_sigmas, half)
         searched = self._searched(place, grid)
         with self._timed("view"):
-            image, rotation = self._ground(maker, frame, place, searched.grid.up)
-        return Question(
-            frame, place, searched, image, maker.intrinsics, rotation, maker.height, maker.azimuth
-        )
+            turn = float(wrap_angle(searched.grid.up - place.azimuth))
+            image, rotation = self._facing(maker, frame, turn)
+            pictures = [self._facing(maker, one, turn)[0] for one, _ in earlier]
+        motions = [self._motion(maker, frame, motion, turn) for _, motion in earlier]
+        ground = Ground(image, maker.intrinsics, rotation, maker.height, pictures, motions)
+        return Question(frame, place, searched, ground, maker.azimuth)
 
     @property
     def _needs_heading(self) -> bool:
@@ -198,18 +194,23 @@ class Preparation:
         except LittleImagery as error:
             raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
 
-    def _ground(
-        self, maker: ViewMaker, frame: Frame, place: Place, up: float
+    def _facing(
+        self, maker: ViewMaker, frame: Frame, turn: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the ground picture and its rotation, with the patch's up as the way ahead.
 
-        That is so anyway for a fresh heading-up patch, but not for one that is kept.
+        That is so anyway for a fresh heading-up patch, and ``turn`` 0, but not for one that is
+        kept, nor for north-up ones.
         """
-        turn = float(wrap_angle(up - place.azimuth))
         try:
             return maker.facing(frame.image, turn)
         except ValueError as error:
             raise Refused(Reason.BAD_IMAGE, str(error)) from error
+
+    def _motion(self, maker: ViewMaker, frame: Frame, motion: Motion, turn: float) -> Motion:
+        """Return a motion of ``base_link`` as that of the camera's levelled, turned frame."""
+        turned = maker.azimuth + (0.0 if self.offsets_from_up else turn)
+        return seen_from(motion, frame.camera_in_base.translation[:2], turned)
 
 
 def _keeping(config: LocalizerConfig) -> Keeping:

@@ -15,6 +15,7 @@ from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.map.search import aerial_grid
+from cross_view_localizer.poses import seen_from
 from cross_view_localizer.views import View
 from training.datasets.augment import augment
 from training.datasets.pair import RGB, DatasetError, Label, Reader
@@ -101,6 +102,9 @@ def sample_of(
         cell=grid.gsd,
         name=label.name,
         reference_point=label.reference_point,
+        earlier=ground.earlier,
+        motion=ground.motion,
+        place=label.place,
     )
 
 
@@ -121,6 +125,8 @@ class GroundView(NamedTuple):
     rotation: NDArray[np.float64]
     height: float
     tilt: NDArray[np.float64]
+    earlier: NDArray[np.uint8] | None = None
+    motion: NDArray[np.float64] | None = None
 
 
 def ground_view(
@@ -132,19 +138,37 @@ def ground_view(
         DatasetError: where the camera can't give the view; one line.
     """
     ground = reader.ground(label)
+    around = _wrapped(picture_up(label, view, fit, turn) - label.heading - turn)
     try:
         maker = _maker(ground.camera, tuple(ground.rotation.ravel()), ground.height, view)
-        azimuth = label.heading + turn
-        image, rotation = maker.facing(
-            ground.image, _wrapped(picture_up(label, view, fit, turn) - azimuth)
-        )
+        image, rotation = maker.facing(ground.image, around)
+        earlier, motion = _earlier(reader, label, view, maker, around)
     except ValueError as error:
         raise DatasetError(f"{label.name}: {error}") from None
     tilt = np.full(2, np.nan)
     if ground.true_rotation is not None:
         true = ground.true_rotation @ ground.rotation.T @ maker.rotation
         tilt = tilt_between(maker.rotation, true)
-    return GroundView(image, maker.intrinsics, rotation, maker.height, tilt)
+    return GroundView(image, maker.intrinsics, rotation, maker.height, tilt, earlier, motion)
+
+
+def _earlier(
+    reader: Reader, label: Label, view: View, maker: ViewMaker, turn: float
+) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64] | None]:
+    """Return the pictures before a row's, made as its own is, with their motions.
+
+    Raises:
+        ValueError: fewer than the view needs; one line.
+    """
+    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
+    if few := view.few_frames(1 + len(found)):
+        raise ValueError(f"{few}; this dataset's reader gives no more")
+    if not found:
+        return None, None
+    # All pictures are turned alike, and the frames that the motions are between with them.
+    turned = 0.0 if view.ground == "pinhole" and not view.heading_up else turn
+    motions = [seen_from(motion, np.zeros(2), turned) for _, motion in found]
+    return np.stack([maker.facing(one, turn)[0] for one, _ in found]), np.array(motions)
 
 
 @lru_cache(maxsize=8)

@@ -20,6 +20,7 @@ from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.contract import Answer
 from training.datasets.pair import DatasetError, Reader
 from training.measuring import metrics
 from training.measuring.columns import Columns
@@ -32,20 +33,23 @@ class HeldOut:
     """One frame's raw scores with its truth.
 
     Attributes:
-        scores: (R, H, W) log mass as the model gave it.
-        yaw_offsets: (R,) radians.
+        answer: as the model gave it.
         grid: cells in ``map``.
         truth: (2,) of the camera, metres.
         yaw_offset: true azimuth minus the given one, radians.
         group: rows of one group are alike.
     """
 
-    scores: NDArray[np.float32]
-    yaw_offsets: NDArray[np.float64]
+    answer: Answer
     grid: Grid
     truth: NDArray[np.float64]
     yaw_offset: float = 0.0
     group: str = ""
+
+    @property
+    def headed(self) -> bool:
+        """Whether the model found a heading."""
+        return len(self.answer.yaw_offsets) > 1 or self.answer.headings is not None
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,12 @@ def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldO
     found = []
     for items in loaded(rows, batch_size, workers):
         questions = [asked(item) for item in items]
-        log_mass, offsets = localizer.scores(questions)
-        for item, question, one in zip(items, questions, log_mass, strict=True):
+        answers = localizer.scores(questions)
+        for item, question, answer in zip(items, questions, answers, strict=True):
             label = item.label
             turn = math.remainder(label.yaw - label.heading - item.told, math.tau)
-            truth = np.array(label.position)
-            grid = question.searched.grid
-            found.append(HeldOut(one, offsets, grid, truth, turn, str(label.group)))
+            grid, truth = question.searched.grid, np.array(label.position)
+            found.append(HeldOut(answer, grid, truth, turn, str(label.group)))
     return found
 
 
@@ -133,7 +136,7 @@ def fit(
     found = _all_moments(usable, fitted)
     floor = fit_floor(found.errors, found.covariances)
     yaw_std = start.yaw_std
-    if len(usable[0].yaw_offsets) > 1:
+    if usable[0].headed:
         yaw_std = fit_floor(found.yaw_errors[:, None], found.yaw_variances[:, None, None])
     return replace(fitted, floor_std=floor, yaw_std=yaw_std)
 
@@ -147,7 +150,6 @@ def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any
         heatmap = _belief(frame, calibration).heatmap
         covariance = found.covariances[i]
         (x, y), (truth_x, truth_y) = frame.truth + found.errors[i], frame.truth
-        turned = len(frame.yaw_offsets) > 1
         rows.append(
             {
                 "name": str(i),
@@ -157,7 +159,7 @@ def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any
                 "truth_x": truth_x,
                 "truth_y": truth_y,
                 "mode_error": math.hypot(*found.errors[i]),
-                "heading_error": math.degrees(found.yaw_errors[i]) if turned else math.nan,
+                "heading_error": math.degrees(found.yaw_errors[i]) if frame.headed else math.nan,
                 "var_xx": covariance[0, 0],
                 "var_xy": covariance[0, 1],
                 "var_yy": covariance[1, 1],
@@ -172,7 +174,10 @@ def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any
 
 
 def _belief(frame: HeldOut, calibration: Calibration) -> Belief:
-    return Belief.from_scores(frame.scores, frame.yaw_offsets, frame.grid, calibration)
+    given = frame.answer
+    return Belief.from_scores(
+        given.log_mass, given.yaw_offsets, frame.grid, calibration, None, given.headings
+    )
 
 
 def _with_background(

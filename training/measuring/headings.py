@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import CrossViewModel
 from cross_view_localizer.models.network import Network
 from training.datasets.pair import RGB, GroundPicture, Label, Reader
 from training.measuring.rows import Asked, Rows, asked, loaded
@@ -40,25 +39,6 @@ class Turned:
     error: float
     right: int
     margin: float
-
-
-def peak_logit(model: CrossViewModel, aerial: Any, ground: Any) -> Tensor:
-    """Return (B,) the highest activation before the softmax, where the model shows it (CVML does).
-
-    Others show log mass only, which is normalised: its peak then, which says how concentrated the
-    answer is. `peak_kind` names which of the two it was.
-    """
-    if peak_kind(model) == "logit":
-        network: Any = model
-        matching = network.matching_map(aerial, ground)
-        return network.logits(aerial, ground, matching).float().flatten(1).amax(dim=1)
-    return model.match(aerial, ground).log_mass.flatten(1).amax(dim=1)
-
-
-def peak_kind(model: CrossViewModel) -> Literal["logit", "log mass"]:
-    """Return what `peak_logit` compares for this model."""
-    shown = hasattr(model, "logits") and hasattr(model, "matching_map")
-    return "logit" if shown else "log mass"
 
 
 class Remembering(Reader):
@@ -150,7 +130,7 @@ def _peaks(network: Network, rows: list[list[Asked]]) -> Tensor:
                 ground = model.encode_ground(
                     network.ground_input([one.ground for one in questions])
                 )
-            peaks.append(peak_logit(model, aerial, ground))
+            peaks.append(model.peak(aerial, ground))
     return torch.stack(peaks, dim=1)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from cross_view_localizer.estimate import Estimate, Frame
+from cross_view_localizer.estimate import Estimate, Frame, Motion
 from cross_view_localizer.gates import Refused
 from cross_view_localizer.geo import RigidTransform, rotation_from_euler
 from cross_view_localizer.grid import Grid
@@ -158,8 +158,9 @@ class Rows(Dataset[Asked]):
         except Refused as refused:
             answer = without_answer(frame, prior, refused.reason, str(refused))
             return Asked(label, told, answer)
-        # The camera's own picture need not travel between processes.
-        return Asked(label, told, replace(question, frame=replace(frame, image=frame.image[:0])))
+        # The camera's own pictures need not travel between processes.
+        bare = replace(frame, image=frame.image[:0], earlier=())
+        return Asked(label, told, replace(question, frame=bare))
 
     def call(
         self, label: Label, told: float = 0.0, other: Label | None = None
@@ -175,11 +176,18 @@ class Rows(Dataset[Asked]):
         # In a north-up view another row's panorama keeps its own north.
         turn = other.heading - label.heading if other and not self.view.heading_up else 0.0
         frame = frame_of(ground, label.stamp or 0, turn)
+        frame = replace(frame, earlier=self._earlier(other or label, frame))
         grid = None
         if self.fit == "tile":
             up = picture_up(label, self.view, "tile", told)
             grid = heatmap_grid(label.grid, self.view, "tile", up)
         return frame, self.prior(label, told, grid), grid
+
+    def _earlier(self, label: Label, frame: Frame) -> tuple[tuple[Frame, Motion], ...]:
+        """Return the frames before a row's, where the model takes several."""
+        count = self.view.frames - 1
+        found = self.reader.earlier(label, count) if count else ()
+        return tuple((replace(frame, image=image), motion) for image, motion in found)
 
     def prior(self, label: Label, told: float, grid: Grid | None) -> Prior:
         """Return the protocol's prior: uniform, in the whole of what is searched unless it says."""

@@ -14,13 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.weights import LoadedModel
 from training.datasets.pair import Reader
-from training.measuring import columns, metrics
-from training.measuring.headings import Turns, classify, peak_kind
+from training.measuring import columns
+from training.measuring.headings import Turns, classify
 from training.measuring.jobs import Job
 from training.measuring.plan import Plan, PlanError, Run
 from training.measuring.records import control
@@ -39,7 +41,7 @@ class Bench:
         batch_size, workers: of the runs.
         config: of the Localizer: device and precision.
         fresh: run again what is there.
-        sigmas: found for (model, set, fit).
+        errors: found for (model, set, fit): longitudinal, lateral, metres per cell.
     """
 
     plan: Plan
@@ -50,7 +52,7 @@ class Bench:
     workers: int = 0
     config: LocalizerConfig = field(default_factory=LocalizerConfig)
     fresh: bool = False
-    sigmas: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
+    errors: dict[tuple[str, str, str | None], NDArray[np.float64]] = field(default_factory=dict)
 
     def done(self, job: Job) -> columns.Columns:
         """Return the rows of a job that ran."""
@@ -92,7 +94,7 @@ class Bench:
         if sigma is not None:
             about["sigma"] = sigma
         if model is not None and job.kind == "turns":
-            about["compared"] = peak_kind(model.model)
+            about["compared"] = model.model.peak_kind
         note.write_text(json.dumps(about, indent=2) + "\n")
         return True
 
@@ -161,20 +163,19 @@ class Bench:
         name = run.fit_sigma
         if name is None or model is None or job.kind != "errors":
             return None
-        network: Any = model.model
-        if not hasattr(network, "set_sigma"):
+        key = (model.identifier, name, run.fit)
+        if key not in self.errors:
+            rows = self._frames(replace(job, set=name, limit=None), model, run.fit)
+            ones = bar(rows.run(self.batch_size, self.workers), f"{job.stem} sigma", len(rows))
+            self.errors[key] = np.array([(e.longitudinal, e.lateral, e.cell) for e in ones])
+        found = self.errors[key]
+        fitted = model.model.fit_errors(found[:, :2], found[:, 2])
+        if fitted is None:
             raise PlanError(
                 f"row '{job.row}': fit_sigma, but model '{model.name}' has no Gaussian to fit: "
                 "leave it out"
             )
-        key = (model.identifier, name, run.fit)
-        if key not in self.sigmas:
-            rows = self._frames(replace(job, set=name, limit=None), model, run.fit)
-            found = bar(rows.run(self.batch_size, self.workers), f"{job.stem} sigma", len(rows))
-            gsd = network.view.output_gsd
-            self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in found])
-        network.set_sigma(self.sigmas[key])
-        return self.sigmas[key]
+        return fitted.sigma
 
 
 def bar(rows: Iterable[Any], name: str, count: int) -> Iterable[Any]:

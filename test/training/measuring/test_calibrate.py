@@ -9,6 +9,7 @@ import pytest
 
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.contract import Answer
 from training.measuring.calibrate import HeldOut, assess, fit, fit_floor
 
 OFFSETS = np.radians([-3.0, 0.0, 3.0])
@@ -35,7 +36,7 @@ def frames(count: int, seed: int, sharpness: float, outliers: float = 0.0) -> li
             truth = grid.pixel_to_map(random.uniform(0, 47, 2))
         turn = float(OFFSETS[heading] + math.radians(random.uniform(-1.5, 1.5)))
         scores = (joint * sharpness).astype(np.float32)
-        found.append(HeldOut(scores, OFFSETS, grid, truth, turn))
+        found.append(HeldOut(Answer(scores, OFFSETS), grid, truth, turn))
     return found
 
 

@@ -165,7 +165,7 @@ def test_the_calibration_of_the_weights_is_applied() -> None:
 
 def brightness(rows: Rows) -> list[int]:
     questions = [rows[index].question for index in range(len(rows))]
-    return [int(q.image.max()) for q in questions if isinstance(q, Question)]
+    return [int(q.ground.image.max()) for q in questions if isinstance(q, Question)]
 
 
 def test_shuffled_takes_another_rows_ground_picture() -> None:
