@@ -112,7 +112,7 @@ def check_reach(prior: Prior, sigmas: float, half: float) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Finding:
     """What the gates judge; all of it is about ``base_link``.
 
     Attributes:
@@ -132,7 +132,7 @@ class Answer:
     image_covariance: NDArray[np.float64]
 
 
-def gate(config: LocalizerConfig, answer: Answer) -> tuple[Reason, str] | None:
+def gate(config: LocalizerConfig, answer: Finding) -> tuple[Reason, str] | None:
     """Return why an answer is not to be trusted; None where it is."""
     return (
         _sound(answer.covariance)
@@ -152,7 +152,7 @@ def _sound(covariance: NDArray[np.float64]) -> _Verdict:
     return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
 
 
-def _heading_searched(sigmas: float, answer: Answer) -> _Verdict:
+def _heading_searched(sigmas: float, answer: Finding) -> _Verdict:
     sigma, searched = math.sqrt(float(answer.prior.covariance[2, 2])), answer.searched_yaw
     if sigmas * sigma <= searched:
         return None
@@ -179,7 +179,7 @@ def _alone(max_second_mode: float, modes: Sequence[Mode]) -> _Verdict:
     )
 
 
-def _agreeing(limit: float, answer: Answer) -> _Verdict:
+def _agreeing(limit: float, answer: Finding) -> _Verdict:
     """Compare by Mahalanobis' distance: σ of the difference of two independent Gaussians.
 
     The limit is generous, because receivers understate their errors between houses.

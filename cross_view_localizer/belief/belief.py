@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.belief.cell_headings import CellHeadings
+from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap, log_sum
 from cross_view_localizer.grid import Grid
 
@@ -23,16 +23,16 @@ class Belief:
         log_joint: (R, H, W) float64; the exponentials sum to one over all axes.
         yaw_offsets: (R,) radians: the camera's azimuth minus the one that was given.
         heatmap: (H, W), summed over the headings.
-        headings: in each cell, where they are continuous; R is 1 then, and ``yaw_offsets`` 0.
         prior_in_yaw: the given heading's distribution was multiplied in.
+        headings: in each cell, where they are continuous; R is 1 then, and ``yaw_offsets`` 0.
     """
 
     grid: Grid
     log_joint: NDArray[np.float64]
     yaw_offsets: NDArray[np.float64]
     heatmap: Heatmap
-    headings: CellHeadings | None = None
     prior_in_yaw: bool = False
+    headings: CellHeadings | None = None
 
     @classmethod
     def from_scores(
@@ -88,7 +88,9 @@ class Belief:
         headings: CellHeadings | None,
     ) -> Belief:
         summed = np.logaddexp.reduce(log_joint, axis=0) if len(offsets) > 1 else log_joint[0]
-        return cls(grid, log_joint, offsets, Heatmap(grid, summed.astype(np.float32)), headings)
+        return cls(
+            grid, log_joint, offsets, Heatmap(grid, summed.astype(np.float32)), headings=headings
+        )
 
     def times_prior(
         self,

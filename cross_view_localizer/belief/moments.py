@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.belief.cell_headings import CellHeadings
-from cross_view_localizer.belief.heading import beyond
+from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.belief.modes import basins, cell_axes, second_moments
+from cross_view_localizer.belief.searched_headings import beyond
 
 
 def mode_weights(heatmap: Heatmap, calibration: Calibration) -> NDArray[np.float64]:
@@ -39,8 +39,8 @@ def moments(
 
     Args:
         given_yaw_std: radians, of the heading that the searched ones lie around. Where the truth
-            may lie beyond them, the heading's variance grows (see :func:`.heading.beyond`). None
-            where the searched headings have nothing to do with a given one.
+            may lie beyond them, the heading's variance grows (:func:`.searched_headings.beyond`).
+            None where the searched headings have nothing to do with a given one.
     """
     heatmap, offsets = belief.heatmap, belief.yaw_offsets
     weights = mode_weights(heatmap, calibration)

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cross_view_localizer.belief.cell_headings import CellHeadings
+from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.views import View
 
 Terms = dict[str, Tensor]
@@ -91,7 +91,7 @@ class Batch(NamedTuple):
         return Batch(ground=self.ground.each(change), **parts)
 
 
-class SampleScores(NamedTuple):
+class Answer(NamedTuple):
     """What match() returned for one sample, as arrays; see `Scores`.
 
     Attributes:
@@ -140,7 +140,7 @@ class Scores(NamedTuple):
     heading: Tensor | None = None
     concentration: Tensor | None = None
 
-    def answer(self, index: int) -> SampleScores:
+    def answer(self, index: int) -> Answer:
         """Return what one sample of the batch got."""
         offsets = self.yaw_offsets if self.yaw_offsets.ndim == 1 else self.yaw_offsets[index]
         cells = [
@@ -148,7 +148,7 @@ class Scores(NamedTuple):
             for part in (self.heading, self.concentration)
         ]
         log_mass = self.log_mass[index].float().cpu().numpy()
-        return SampleScores(log_mass, offsets.double().cpu().numpy(), *cells)
+        return Answer(log_mass, offsets.double().cpu().numpy(), *cells)
 
 
 class Fitted(NamedTuple):

@@ -33,7 +33,7 @@ from training.datasets.sample import collate
 from training.learning.data import Loading, PairSamples, StreamSamples
 from training.learning.module import Steps
 from training.learning.recipe import Recipe
-from training.scoring import Frames, score
+from training.measuring.rows import Rows
 
 METHODS = {
     "retrieval": ("retrieval_method", "Retrieval"),
@@ -118,7 +118,7 @@ def test_a_retrieval_with_triplets_of_neighbours(tmp_path: Path) -> None:
     model = learned("retrieval", tmp_path, 8 * 60, terms={"sigma": 3.0})
     assert model.metadata["data"] == {"dataset": "flat", "split": "train"}
     reader = FlatReader("test")
-    evaluated = score(model, Frames(reader, model.model.view, "metric"))
+    evaluated = Rows(reader, model, "metric").run()
     assert np.median([one.argmax_error for one in evaluated]) < 2.9  # half of a cell's diagonal
     away = errors(localizer_of(model), reader)
     assert np.median(np.hypot(away[:, 0], away[:, 1])) < 2.9
@@ -129,7 +129,7 @@ def test_a_retrieval_with_triplets_of_neighbours(tmp_path: Path) -> None:
 def test_two_frames_with_the_motion_between_them(tmp_path: Path) -> None:
     model = learned("two-frames", tmp_path, 8 * 60, terms={"alone": 0.3})
     reader, localizer = FlatReader("test"), localizer_of(model)
-    evaluated = score(model, Frames(reader, model.model.view, "metric"))
+    evaluated = Rows(reader, model, "metric").run()
     assert np.median([one.argmax_error for one in evaluated]) < 0.8  # cells of 1 m
     away = errors(localizer, reader)
     assert np.median(np.hypot(away[:, 0], away[:, 1])) < 0.8
