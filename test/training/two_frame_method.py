@@ -43,11 +43,10 @@ class TwoFrameObjective(losses.HeatmapTarget):
 
 
 class Template(NamedTuple):
-    """(B, C, h, w) of the newest frame and of both, and (B, C) a summary."""
+    """(B, C, h, w) of the newest frame and of both."""
 
     alone: Tensor
     both: Tensor
-    summary: Tensor
 
 
 class TwoFrames(CrossViewModel):
@@ -68,7 +67,7 @@ class TwoFrames(CrossViewModel):
             for _ in range(2)
         )
         self.scale = nn.Parameter(torch.tensor(3.0))
-        self.turn = nn.Sequential(nn.Linear(2 * channels, 64), nn.ReLU(), nn.Linear(64, 2))
+        self.turn = nn.Sequential(nn.Linear(2 * channels * 4**2, 64), nn.ReLU(), nn.Linear(64, 2))
         ahead = torch.arange(AHEAD[1], AHEAD[0] - 1, -1.0)
         left = -torch.arange(-ASIDE, ASIDE + 1.0)
         grid = torch.meshgrid(ahead, left, indexing="ij")
@@ -96,7 +95,7 @@ class TwoFrames(CrossViewModel):
         past, past_seen = self._road(ground.earlier[:, 0], then, ground)
         times = seen + past_seen
         both = self._described((now + past) / times.clamp(min=1)) * (times > 0)
-        return Template(self._described(now) * seen, both, both.mean(dim=(2, 3)))
+        return Template(self._described(now) * seen, both)
 
     def _road(self, image: Tensor, points: Tensor, ground: GroundInput) -> tuple[Tensor, Tensor]:
         """The colours (B, 3, h, w) of road points in a camera's levelled frame; which are seen."""
@@ -123,7 +122,8 @@ class TwoFrames(CrossViewModel):
             log_softmax_map(self._likeness(aerial, template))
             for template in (ground.alone, ground.both)
         )
-        found = self.turn(torch.cat([ground.summary, aerial.mean(dim=(2, 3))], dim=1).float())
+        views = torch.cat([functional.adaptive_avg_pool2d(x, 4) for x in (ground.both, aerial)], 1)
+        found = self.turn(views.flatten(1).float())
         size = (-1, self.view.output_size, self.view.output_size)
         mean = (0.3 * torch.tanh(found[:, 0]))[:, None, None].expand(size)
         kappa = (50 * functional.softplus(found[:, 1]))[:, None, None].expand(size)
