@@ -263,6 +263,9 @@ class Parameters:
     unobserved_variance: float = _entry(
         0.0, "variance of z, roll and pitch in ~/pose; 0 is what RViz draws flat", 0.0, 1000.0
     )
+    view_frame: str = _entry(
+        "", "frame under map_frame, sent on /tf, that RViz follows; empty: no transform is sent"
+    )
 
 
 def table() -> tuple[Field[Any], ...]:
