@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.moments import moments
-from cross_view_localizer.belief.searched_headings import searched_half
+from cross_view_localizer.belief.searched import searched_half
 from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
-    Finding,
+    Judged,
     Refused,
     check_reach,
     checked_earlier,
@@ -39,7 +38,7 @@ from cross_view_localizer.map.search import (
 )
 from cross_view_localizer.models.contract import Answer
 from cross_view_localizer.models.network import Network
-from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
+from cross_view_localizer.models.weights import LoadedModel, load, without_weights
 from cross_view_localizer.poses import bounded, seen_from, to_base
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
@@ -96,7 +95,8 @@ class Localizer:
         self.model_id = model.identifier
         self.calibration = model.calibration
         self.metadata = model.metadata
-        self._reference = _reference_point(model.metadata)
+        self._reference = model.reference_point
+        self._searchable_yaw = float(model.metadata.get("searchable_yaw", math.inf))
         self._network = Network(model.model, self.config.device, self.config.precision)
         self._searcher = Searcher(satellite_map, self._network, _keeping(self.config))
         self._maker: tuple[object, ViewMaker] | None = None
@@ -295,7 +295,7 @@ class Localizer:
             pose, covariance = self._at_base(belief, place, reference)
         heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
         modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
-        finding = Finding(
+        judged = Judged(
             prior,
             self._searched_yaw(own),
             covariance,
@@ -303,7 +303,7 @@ class Localizer:
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
         )
-        refused = gate(config, finding)
+        refused = gate(config, judged)
         finite = bool(np.isfinite(covariance).all())
         bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(
@@ -348,10 +348,9 @@ class Localizer:
         """
         if self._offsets_from_up:
             return math.inf
-        given = float(self.metadata.get("searchable_yaw", math.inf))
         if len(belief.yaw_offsets) == 1:
-            return given
-        return min(given, searched_half(belief.yaw_offsets))
+            return self._searchable_yaw
+        return min(self._searchable_yaw, searched_half(belief.yaw_offsets))
 
 
 def _keeping(config: LocalizerConfig) -> Keeping:
@@ -366,24 +365,3 @@ def _without_answer(
     known = prior if isinstance(prior, Prior) else None
     stamp = frame.stamp if frame is not None else (known.stamp if known else 0)
     return refusal(stamp, reason, detail, known)
-
-
-def _reference_point(metadata: dict[str, Any]) -> NDArray[np.float64]:
-    """Return (forward, left), metres, of the point that the weights find.
-
-    In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
-    ``reference_in_camera``.
-
-    Raises:
-        WeightsError: another point without its lever arm.
-    """
-    name = metadata.get("reference_point", "camera")
-    if name == "camera":
-        return np.zeros(2)
-    lever = np.asarray(metadata.get("reference_in_camera", ()), dtype=np.float64)
-    if lever.shape != (2,) or not np.isfinite(lever).all():
-        raise WeightsError(
-            f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
-            "expected (forward, left) in metres"
-        )
-    return lever
