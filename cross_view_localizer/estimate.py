@@ -24,19 +24,19 @@ class Reason(str, Enum):
     NO_IMAGE = "no_image"
     BAD_IMAGE = "bad_image"  # unknown encoding, wrong size, truncated or undecodable data
     NO_CAMERA_INFO = "no_camera_info"
-    BAD_CAMERA_INFO = (
-        "bad_camera_info"  # K = 0 for a pinhole, a camera this view can't be made from
-    )
+    BAD_CAMERA_INFO = "bad_camera_info"  # K = 0, or a camera that the view can't be made from
     NO_EXTRINSICS = "no_extrinsics"
     WAITING = "waiting"  # the prior for this stamp is still on its way
     NO_FIX = "no_fix"
     STALE_PRIOR = "stale_prior"
     HEADING_UNKNOWN = "heading_unknown"
+    HEADING_TOO_WIDE = "heading_too_wide"  # wider than the headings that the model searches
     PRIOR_TOO_WIDE = "prior_too_wide"
     OUTSIDE_MAP = "outside_map"
     LITTLE_IMAGERY = "little_imagery"
     TOO_UNCERTAIN = "too_uncertain"
     SECOND_MODE = "second_mode"
+    PRIOR_DISAGREES = "prior_disagrees"  # the answer lies further off than both could be wrong
     COVARIANCE_NOT_PD = "covariance_not_pd"
     OUT_OF_MEMORY = "out_of_memory"
     FUTURE_STAMP = "future_stamp"  # the image is stamped ahead of the clock

@@ -22,12 +22,14 @@ class Belief:
         log_joint: (R, H, W) float64; the exponentials sum to one over all axes.
         yaw_offsets: (R,) radians: the camera's azimuth minus the one that was given.
         heatmap: (H, W), summed over the headings.
+        prior_in_yaw: the given heading's distribution was multiplied in.
     """
 
     grid: Grid
     log_joint: NDArray[np.float64]
     yaw_offsets: NDArray[np.float64]
     heatmap: Heatmap
+    prior_in_yaw: bool = False
 
     @classmethod
     def from_scores(
@@ -88,9 +90,11 @@ class Belief:
         offset = self.grid.pixel_to_map(np.stack([columns, rows], axis=-1)) - np.asarray(mean)
         precision = np.linalg.inv(np.asarray(covariance, dtype=np.float64))
         joint = self.log_joint - 0.5 * np.einsum("...i,ij,...j->...", offset, precision, offset)
-        if yaw_variance is not None and len(self.yaw_offsets) > 1:
+        in_yaw = yaw_variance is not None and len(self.yaw_offsets) > 1
+        if yaw_variance is not None and in_yaw:
             joint = joint - 0.5 * (self.yaw_offsets**2 / yaw_variance)[:, None, None]
-        return self._of(self.grid, joint - log_sum(joint), self.yaw_offsets)
+        product = self._of(self.grid, joint - log_sum(joint), self.yaw_offsets)
+        return replace(product, prior_in_yaw=in_yaw)
 
     def moved(self, grid: Grid) -> Belief:
         """Return the same numbers on another grid of the same size."""

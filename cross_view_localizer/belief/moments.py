@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.belief.heading import beyond
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.belief.modes import basins, cell_axes, second_moments
 
@@ -25,12 +26,19 @@ def mode_weights(heatmap: Heatmap, calibration: Calibration) -> NDArray[np.float
     return mass
 
 
-def moments(belief: Belief, calibration: Calibration) -> tuple[float, NDArray[np.float64]]:
+def moments(
+    belief: Belief, calibration: Calibration, given_yaw_std: float | None = None
+) -> tuple[float, NDArray[np.float64]]:
     """Return (heading offset, (3, 3) covariance over x, y, heading) about the heatmap's mode.
 
     Second moments about the mode, not about the mean: then the expected squared error under the
     distribution is the covariance. The heading is the circular mean around the mode (2 m), since
     far modes have headings of their own. With a single heading, row and column 2 hold its floor.
+
+    Args:
+        given_yaw_std: radians, of the heading that the searched ones lie around. Where the truth
+            may lie beyond them, the heading's variance grows (see :func:`.heading.beyond`). None
+            where the searched headings have nothing to do with a given one.
     """
     heatmap, offsets = belief.heatmap, belief.yaw_offsets
     weights = mode_weights(heatmap, calibration)
@@ -49,7 +57,10 @@ def moments(belief: Belief, calibration: Calibration) -> tuple[float, NDArray[np
     share = share / share.sum()
     delta = (offsets - yaw + math.pi) % (2 * math.pi) - math.pi
     step = float(np.diff(np.sort(offsets)).min())
-    result[2, 2] += share.sum(axis=(1, 2)) @ delta**2 + step**2 / 12
+    mass = share.sum(axis=(1, 2))
+    result[2, 2] += mass @ delta**2 + step**2 / 12
+    if given_yaw_std is not None:
+        result[2, 2] += beyond(mass, offsets, yaw, given_yaw_std, belief.prior_in_yaw)
     per_cell = np.tensordot(delta, share, axes=1)
     columns, rows = np.arange(per_cell.shape[1]) - u, np.arange(per_cell.shape[0]) - v
     local = np.array([per_cell.sum(axis=0) @ columns, rows @ per_cell.sum(axis=1)])
