@@ -215,14 +215,17 @@ def main(arguments: list[str] | None = None) -> int:
         rclpy.try_shutdown()  # from here on ekf_node alone bears the name
         return process.wait()
     except KeyboardInterrupt:
-        if process is None:
-            return 0
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it got the terminal's as well
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        process.send_signal(signal.SIGINT)
-        return process.wait()
+        return 0 if process is None else _ended(process)
     finally:
         rclpy.try_shutdown()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """End ekf_node before its stand-in; return its exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    process.send_signal(signal.SIGINT)
+    return process.wait()
 
 
 if __name__ == "__main__":
