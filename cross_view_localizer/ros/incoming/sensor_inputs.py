@@ -132,8 +132,10 @@ class SensorInputs:
     def _on_static_transforms(self, message: Any) -> None:
         self._reporter.status.arrived("tf_static")
         self._transforms.add_message(message)
-        if self._transforms.rejected:
-            raise ConversionError(self._transforms.rejected)
+        rejected = self._transforms.rejected
+        if rejected:
+            raise ConversionError(rejected)
+        self._reporter.status.note("tf_static", "")
 
     def _on_fix(self, message: NavSatFix) -> None:
         stamp, now = self._arrived("fix", message)
