@@ -14,6 +14,7 @@ SHELL := /bin/bash
 unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 VENV ?= .venv
+JOBS ?= auto
 SAMPLES ?= ../shared/real_samples
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
@@ -46,7 +47,7 @@ test: $(TEST_STAMP) $(MSG_STAMP)
 	@status=0; \
 	echo "== ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check . || status=1; \
 	echo "== mypy"; $(BIN)/mypy || status=1; \
-	echo "== pytest"; $(RUN) -m pytest -m "not slow" || status=1; \
+	echo "== pytest"; OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadgroup --maxprocesses 4 || status=1; \
 	exit $$status
 
 venv: $(DEMO_STAMP) $(MSG_STAMP)

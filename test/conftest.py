@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine must not fail a test, and a failure must come again: no deadlines, fixed examples.
@@ -9,3 +12,15 @@ settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+# What speaks DDS runs in one process, one test after the other: nodes that are alive at the same
+# time take the processor from each other, and with it the images.
+DDS = ("test/ros/", "test/training/test_bags.py", "test/training/test_demo")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep each file's tests in one process (``-n``), as they share what takes long to make."""
+    for item in items:
+        file = Path(item.path).relative_to(config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group("dds" if file.startswith(DDS) else file))

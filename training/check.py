@@ -19,8 +19,8 @@ from training.datasets.check import Report, check
 from training.datasets.contact_sheet import contact_sheet, spread_over_groups
 from training.datasets.label_table import LabelTable
 from training.datasets.pair import DatasetError, Reader
-from training.picture_files import save
-from training.plain_options import plain_options
+from training.datasets.picture_files import save
+from training.terminal.plain_options import plain_options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

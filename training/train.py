@@ -21,13 +21,13 @@ import lightning
 import torch
 
 from cross_view_localizer.models import registry
-from training.data import Loading, PairSamples, Samples, StreamSamples, readers
 from training.datasets.pairs import Fit
-from training.module import Choice, KeepBest, Steps, Training
-from training.objective import Weights, kind_of
-from training.pictures import Pictures
-from training.stage import Engine, Precision, last_checkpoint, trainer_of
-from training.start import warm_start
+from training.learning.data import Loading, PairSamples, Samples, StreamSamples, readers
+from training.learning.module import Choice, KeepBest, Steps, Training
+from training.learning.objective import Weights, kind_of
+from training.learning.pictures import Pictures
+from training.learning.stage import Engine, Precision, last_checkpoint, trainer_of
+from training.learning.start import warm_start
 
 DRY_BATCH, DRY_STEPS, DRY_VALIDATION = 2, 2, 16
 

@@ -13,7 +13,7 @@ from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
 from training.datasets.pair import RGB, GroundPicture, Label, Reader, read_rgb
-from training.picture_files import save
+from training.datasets.picture_files import save
 
 DATUM = Datum(48.0, 11.0)
 FRAME = MapFrame(DATUM)

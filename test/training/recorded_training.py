@@ -21,7 +21,7 @@ from training_runs import READER, options
 from training import train
 from training.datasets import registry
 from training.datasets.sample import Batch
-from training.module import Training
+from training.learning.module import Training
 
 Step = Callable[[Training, Batch, int], Tensor]
 

@@ -15,7 +15,7 @@ from drives_reader import Drives, on_disk
 from training.check import main, splits_of
 from training.datasets.check import check, usable
 from training.datasets.pair import DatasetError, Problem
-from training.picture_files import save
+from training.datasets.picture_files import save
 
 
 def test_good_files_are_usable(tmp_path: Path) -> None:

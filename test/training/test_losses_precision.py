@@ -12,9 +12,9 @@ from torch import Tensor
 
 from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel, GroundInput
-from training import losses
+from cross_view_localizer.models.parts import losses
 from training.datasets.sample import Batch
-from training.objective import Weights, objective
+from training.learning.objective import Weights, objective
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 seeds = st.integers(0, 2**31 - 1)

@@ -11,9 +11,9 @@ from training_runs import SETTINGS
 
 from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel, GroundInput, Scores
-from training import losses
+from cross_view_localizer.models.parts import losses
 from training.datasets.sample import Batch
-from training.objective import KINDS, Weights, bottleneck, kind_of, objective
+from training.learning.objective import KINDS, Weights, bottleneck, kind_of, objective
 
 SIZE = 32
 

@@ -7,7 +7,7 @@ import torch
 from cross_view_localizer.models.bev import BevModel
 from training.datasets.sample import collate
 from training.datasets.town import TownStream
-from training.objective import Weights, objective
+from training.learning.objective import Weights, objective
 
 STEPS = 36
 

@@ -6,7 +6,7 @@ import torch
 
 from cross_view_localizer.models.contract import GroundInput
 from cross_view_localizer.models.cvml import CVML
-from training import losses
+from cross_view_localizer.models.parts import losses
 
 VIEW = {
     "base": "compact-front",

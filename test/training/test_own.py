@@ -22,7 +22,7 @@ from training.datasets.own_camera import OwnCamera
 from training.datasets.own_rows import read_rows
 from training.datasets.own_split import Blocks, by_location
 from training.datasets.pair import DatasetError
-from training.picture_files import save
+from training.datasets.picture_files import save
 from training.town.layouts.own import LIST, RASTER, write
 from training.town.layouts.truth import Truth
 

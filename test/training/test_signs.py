@@ -17,12 +17,13 @@ from plain_reader import PlainReader
 
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import Scores
+from cross_view_localizer.models.parts import losses
 from cross_view_localizer.views import View
-from training import losses, scoring
+from training import scoring
 from training.datasets.pair import Label
 from training.datasets.pairs import sample_of
 from training.datasets.sample import Sample, collate
-from training.objective import Weights, objective, regression, yaw_cross_entropy
+from training.learning.objective import Weights, objective, regression, yaw_cross_entropy
 
 VIEW = View("pinhole", 64, 48, 64, 1.0, 64, 1.0)
 MIDDLE = (120.0, -45.0)

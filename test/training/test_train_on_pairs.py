@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from training_runs import SETTINGS, run
 
 from cross_view_localizer.models import registry, weights
-from training.data import Loading, PairSamples, readers
 from training.datasets.pair import DatasetError
 from training.datasets.pairs import PairDataset
 from training.datasets.sample import collate
 from training.datasets.vigor import VigorReader
-from training.start import warm_start
+from training.learning.data import Loading, PairSamples, readers
+from training.learning.start import warm_start
 from training.town.layouts import vigor
 
 TAGS = {"dataset": "plain"}

@@ -10,7 +10,7 @@ from training_runs import READER
 
 from training import evaluate, fit_calibration, train
 from training.datasets import registry
-from training.module import schedule
+from training.learning.module import schedule
 
 COMPACT = "--model cvml --out OUT --settings.backbone vgg16-compact --settings.width 0.25 "
 PLAIN = COMPACT + "--settings.view compact-front --settings.cells 12 --data.reader plain "

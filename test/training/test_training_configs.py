@@ -11,7 +11,7 @@ import torch
 from cross_view_localizer.models import registry as models
 from training import train
 from training.datasets import registry as datasets
-from training.objective import kind_of
+from training.learning.objective import kind_of
 
 CONFIGS = sorted((Path(train.__file__).parent / "configs").glob("*.yaml"))
 PAPERS = [

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_runs import run
 
 from cross_view_localizer.models.bev import VIEWS
-from training.pictures import FOUND, SIDE, TRUTH, overlaid, panel
+from training.learning.pictures import FOUND, SIDE, TRUTH, overlaid, panel
 
 
 def middle_of(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:

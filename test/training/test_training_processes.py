@@ -14,7 +14,7 @@ from training_runs import SETTINGS
 
 from cross_view_localizer.models import registry, weights
 from training.datasets.pairs import PairDataset
-from training.order import AtEpoch, Order
+from training.learning.order import AtEpoch, Order
 
 # A softmax ignores this bias: its gradient is rounding, which Adam makes steps of.
 NO_GRADIENT = "decoder.stages.3.conv2.bias"

@@ -12,7 +12,7 @@ from recorded_training import process, recorded, steps
 from training_runs import SETTINGS, run
 
 from cross_view_localizer.models import weights
-from training.module import Training
+from training.learning.module import Training
 
 # Three batches an epoch: the kill comes in the second one, a step after a checkpoint.
 LENGTH: dict[str, Any] = {"samples": 36, "checkpoint_every": 8, "vary": True}

@@ -9,8 +9,8 @@ import pytest
 
 from training import train
 from training.datasets import registry
-from training.module import Steps
-from training.objective import Weights
+from training.learning.module import Steps
+from training.learning.objective import Weights
 
 READER = ("plain_reader", "PlainReader")
 VIEW = {

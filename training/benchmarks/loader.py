@@ -26,10 +26,10 @@ import torch
 from torch.utils.data import Subset
 
 from cross_view_localizer.views import View
-from training.data import loader
 from training.datasets.pair import read_rgb
 from training.datasets.pairs import PairDataset
 from training.datasets.vigor import VigorReader
+from training.learning.data import loader
 from training.town.layouts import vigor
 
 TARGET, CORES = 200.0, 8

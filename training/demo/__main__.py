@@ -31,7 +31,7 @@ from training.demo.report import (
 )
 from training.demo.results import Frames, ResultError, read_frames
 from training.demo.scenes import SceneMaker, read_heatmaps, read_images
-from training.progress import Bar
+from training.terminal.progress import Bar
 from training.town.drive import Drive, DriveSettings, RouteError, TownScene, make_drive
 from training.town.drive_bag import FIX, IMAGE, IMU, INFO, ODOM, TRUTH
 

@@ -30,7 +30,7 @@ from training.demo_real import kitti
 from training.demo_real.panoramas import Answers, localize_all
 from training.demo_real.pictures import draw_drive, draw_panoramas
 from training.demo_real.samples import KITTI_CAMERA, SampleError, read_kitti, read_panoramas
-from training.progress import Bar
+from training.terminal.progress import Bar
 from training.town.drive_bag import FIX, IMAGE, IMU, TRUTH
 
 SHIFTS = 20

@@ -20,7 +20,7 @@ from cross_view_localizer.grid import Grid
 from training.bags.messages import write_rows
 from training.bags.store import BagError, check_vacant, new_bag
 from training.maps.geotiff import affine_of, write_geotiff
-from training.progress import Bar
+from training.terminal.progress import Bar
 from training.town.drive_bag import STATIC, DriveSettings, DriveStreams
 from training.town.drive_scene import TownScene
 from training.town.motion import CRUISE, Trajectory, along

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.datasets.pair import DatasetError
-from training.plain_options import plain_options
+from training.terminal.plain_options import plain_options
 
 DATASETS = {
     name: f"training.town.layouts.{name.replace('-', '_')}"

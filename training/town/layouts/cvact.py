@@ -14,7 +14,7 @@ import pyproj
 from scipy.io import savemat
 
 from cross_view_localizer.geo import Datum, MapFrame
-from training.picture_files import save
+from training.datasets.picture_files import save
 from training.town.layouts.mercator import anchored, tile
 from training.town.layouts.truth import Truth, truth_at
 from training.town.town import CameraPose, Town

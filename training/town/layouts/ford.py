@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from cross_view_localizer.geo import Datum, MapFrame
-from training.picture_files import save
+from training.datasets.picture_files import save
 from training.town.layouts.crops import camera_picture
 from training.town.layouts.kitti import write_tile
 from training.town.layouts.mercator import anchored

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.geo import Datum, MapFrame
 from cross_view_localizer.grid import Grid
-from training.picture_files import save
+from training.datasets.picture_files import save
 from training.town.layouts.crops import aerial_on, camera_picture
 from training.town.layouts.mercator import anchored
 from training.town.layouts.truth import Truth, truth_at

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from rasterio.transform import Affine
 
+from training.datasets.picture_files import save
 from training.maps.geotiff import write_geotiff
-from training.picture_files import save
 from training.town.layouts.truth import Truth, truth_at
 from training.town.motion import along
 from training.town.place import UTM_GSD

@@ -27,7 +27,7 @@ import pyproj
 from numpy.typing import NDArray
 
 from cross_view_localizer.geo import Datum, MapFrame
-from training.picture_files import save
+from training.datasets.picture_files import save
 from training.town.layouts.truth import Truth
 from training.town.motion import along
 from training.town.route import route

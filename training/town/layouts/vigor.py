@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from cross_view_localizer.geo import Datum, MapFrame
-from training.picture_files import save
+from training.datasets.picture_files import save
 from training.town.layouts.mercator import anchored, tile, to_degrees, to_pixel
 from training.town.layouts.truth import Truth, truth_at
 from training.town.town import CameraPose, Town

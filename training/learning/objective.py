@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cross_view_localizer.models.contract import CrossViewModel, Scores
-from training import losses
+from cross_view_localizer.models.parts import losses
 from training.datasets.sample import Batch
 
 Terms = dict[str, Tensor]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from cross_view_localizer.models.parts import losses
 from cross_view_localizer.views import View
-from training import losses
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

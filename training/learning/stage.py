@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from training.data import Samples, StreamSamples
-from training.module import Steps
+from training.learning.data import Samples, StreamSamples
+from training.learning.module import Steps
 
 Precision = Literal["auto", "32", "bf16", "16"]
 LAST = "last.ckpt"

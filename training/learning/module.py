@@ -17,7 +17,7 @@ from torch import Tensor, distributed
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.contract import CrossViewModel
 from training.datasets.sample import Batch
-from training.objective import Weights, objective
+from training.learning.objective import Weights, objective
 
 Choice = Literal["nll", "mean", "median"]
 

@@ -17,7 +17,7 @@ from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
 from training.datasets.sample import Batch, collate
 from training.datasets.town import TownFrames, TownStream
-from training.order import AtEpoch, Order
+from training.learning.order import AtEpoch, Order
 
 
 @dataclass(frozen=True)
