@@ -47,7 +47,7 @@ SWITCHES = (
     ("autostart", "false: leave configure and activate to a lifecycle manager"),
 )
 TOPICS = (
-    ("image", "sensor_msgs/Image; image/compressed follows it"),
+    ("image", "sensor_msgs/Image; with image_transport:=compressed what is below it"),
     ("camera_info", "sensor_msgs/CameraInfo"),
     ("fix", "sensor_msgs/NavSatFix"),
     ("odom", "nav_msgs/Odometry"),
@@ -87,8 +87,6 @@ def start(context: LaunchContext) -> list[object]:
     overrides: dict[str, object] = {name: value[name] for name, _ in OVERRIDES if value[name]}
     overrides |= {name: switch(name, value[name]) for name, _ in SWITCHES if value[name]}
     remappings = [(name, value[name]) for name, _ in TOPICS if value[name] != name]
-    if value["image"] != "image":
-        remappings.append(("image/compressed", f"{value['image']}/compressed"))
     said = ", ".join(f"{name}: {given}" for name, given in overrides.items()) or "nothing"
     actions: list[object] = [
         LogInfo(msg=f"{PACKAGE}: {value['params_file']}, overridden: {said}"),

@@ -123,7 +123,15 @@ class Parameters:
         choices=("pinhole", "fisheye", "equirectangular"),
     )
     image_transport: str = _entry(
-        "raw", "raw: topic image; compressed: topic image/compressed", choices=("raw", "compressed")
+        "raw",
+        "raw: topic image; compressed: image/compressed, which follows a remapping of image",
+        choices=("raw", "compressed"),
+    )
+    image_kind: str = _entry(
+        "auto",
+        "raw: camera_info's K and D describe the images; rectified: its P does; auto: rectified "
+        "where topic or frame_id say so (image_rect, image_rect_color, rect/image, …)",
+        choices=("auto", "raw", "rectified"),
     )
     image_reliability: str = _entry(
         "auto",
