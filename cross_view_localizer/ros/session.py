@@ -59,6 +59,9 @@ def localizer_config(parameters: Parameters) -> LocalizerConfig:
         min_coverage=p.min_coverage,
         max_std=p.max_std,
         max_second_mode=p.max_second_mode,
+        max_prior_distance=p.max_prior_distance,
+        min_std=p.min_std,
+        covariance_scale=p.covariance_scale,
         confidence_radius=p.confidence_radius,
     )
 
@@ -88,6 +91,12 @@ class Session:
         self._prior_config = prior_config(parameters)
         self.map_warnings: list[str] = []
         self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
+        if few := self.localizer.view.few_frames(1):
+            self.localizer.satellite_map.close()
+            raise ValueError(
+                f"{self.localizer.model_id}: {few}, which this node does not gather: choose "
+                "weights of a model that takes one frame"
+            )
         self.image_input: ImageInput | None = None
         self.prior = PriorEstimator(self._prior_config)
 
