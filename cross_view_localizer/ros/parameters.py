@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # Names that rclpy itself declares, which a parameter file may hold as well.
-BUILT_IN = ("use_sim_time", "start_type_description_service")
+BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides")
 BUILT_IN_PREFIXES = ("qos_overrides.",)
 
 Kind = Literal["bool", "int", "float", "str", "floats"]
