@@ -39,7 +39,7 @@ def test_map_warnings_reach_rosout_and_diagnostics(
         found = (m for m in list(log) if words in m.msg)
         return next(found, None)
 
-    assert wait_for("the warning on /rosout", line).level == int.from_bytes(Log.WARN, "little")
+    assert level_of(wait_for("the warning on /rosout", line)) == 30  # Log.WARN
     node.forget("/rosout")
     node.reconfigure(map=str(map_file))
     assert level_of(node.diagnostic("node", lambda s: s.message == "active")) == 0
