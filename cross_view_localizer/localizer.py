@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -14,16 +15,17 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.moments import moments
-from cross_view_localizer.belief.searched_headings import searched_half
+from cross_view_localizer.belief.searched import searched_half
 from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
 from cross_view_localizer.gates import (
-    Finding,
+    Judged,
     Refused,
     gate,
 )
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer_config import LocalizerConfig
+from cross_view_localizer.map.bands import Warn
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.map.search import (
     Imagery,
@@ -38,6 +40,11 @@ from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
 __all__ = ["Estimate", "Frame", "Localizer", "LocalizerConfig", "Reason", "refusal"]
+
+logger = logging.getLogger(__name__)
+
+# A map this many times coarser than the model's aerial pictures is worth a word.
+COARSE_MAP = 1.5
 
 
 class Localizer:
@@ -69,17 +76,16 @@ class Localizer:
         self.model_id = model.identifier
         self.calibration = model.calibration
         self.metadata = model.metadata
+        self._searchable_yaw = float(model.metadata.get("searchable_yaw", math.inf))
         self._network = Network(model.model, self.config.device, self.config.precision)
-        self._preparation = Preparation(
-            self.view, satellite_map, model.metadata, self.config, self._network.timed
-        )
+        self._preparation = Preparation(model, satellite_map, self.config, self._network.timed)
         self._encoded: tuple[Searched, Any] | None = None
         if self.config.warm_up:
             self.warm_up()
 
     @classmethod
-    def from_files(cls, config: LocalizerConfig) -> Localizer:
-        """Build from the paths in the configuration.
+    def from_files(cls, config: LocalizerConfig, warn: Warn = logger.warning) -> Localizer:
+        """Build from the paths in the configuration; ``warn`` is told what is poor about the map.
 
         Raises:
             ValueError: (also as WeightsError, MapError) what is wrong with which file; one line.
@@ -94,8 +100,18 @@ class Localizer:
             raise ValueError("no map given: set map to a georeferenced raster (GeoTIFF, VRT, …)")
         datum = None if config.datum is None else Datum(*config.datum)
         satellite_map = SatelliteMap.open(
-            config.map, datum=datum, crs=config.map_crs or None, offset=config.map_offset
+            config.map,
+            datum=datum,
+            crs=config.map_crs or None,
+            offset=config.map_offset,
+            warn=warn,
         )
+        wanted = model.model.view.aerial_gsd
+        if satellite_map.gsd > COARSE_MAP * wanted:
+            warn(
+                f"map {config.map} has {satellite_map.gsd:.2f} m per pixel, the model was made for "
+                f"{wanted:.2f}: expected a finer map"
+            )
         return cls(model, satellite_map, config)
 
     @property
@@ -224,7 +240,7 @@ class Localizer:
             pose, covariance = self._at_base(belief, place, reference)
         heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
         modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
-        finding = Finding(
+        judged = Judged(
             prior,
             self._searched_yaw(own),
             covariance,
@@ -232,7 +248,7 @@ class Localizer:
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
         )
-        refused = gate(config, finding)
+        refused = gate(config, judged)
         finite = bool(np.isfinite(covariance).all())
         bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(
@@ -277,7 +293,6 @@ class Localizer:
         """
         if self._offsets_from_up:
             return math.inf
-        given = float(self.metadata.get("searchable_yaw", math.inf))
         if len(belief.yaw_offsets) == 1:
-            return given
-        return min(given, searched_half(belief.yaw_offsets))
+            return self._searchable_yaw
+        return min(self._searchable_yaw, searched_half(belief.yaw_offsets))

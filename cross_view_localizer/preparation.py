@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +34,9 @@ from cross_view_localizer.map.search import (
     Searcher,
 )
 from cross_view_localizer.models.network import Ground
-from cross_view_localizer.models.weights import WeightsError
+from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.poses import seen_from
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
-from cross_view_localizer.views import View
 
 
 def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -91,9 +89,8 @@ class Preparation:
     """Makes frames ready for a model's network, or refuses them.
 
     Args:
-        view: the pictures that the model is made for.
+        model: that will be asked; nothing of its network is kept.
         imagery: searched around the prior.
-        metadata: of the weights: which point they find, and how far they search.
         config: gates; how long a patch is kept.
         timed: takes the time of a block, by its name.
 
@@ -107,15 +104,16 @@ class Preparation:
 
     def __init__(
         self,
-        view: View,
+        model: LoadedModel,
         imagery: Imagery,
-        metadata: dict[str, Any],
         config: LocalizerConfig,
         timed: Callable[[str], AbstractContextManager[None]] = _untimed,
     ) -> None:
-        self.view, self.metadata, self.config, self._timed = view, metadata, config, timed
+        view = model.model.view
+        self.view, self.config, self._timed = view, config, timed
         self.offsets_from_up = view.ground == "pinhole" and not view.heading_up
-        self._reference = _reference_point(metadata)
+        self._reference = model.reference_point
+        self._trained_half = model.metadata.get("searchable_half")
         self._searcher = Searcher(imagery, view, _keeping(config), timed)
         self._maker: tuple[object, ViewMaker] | None = None
 
@@ -127,7 +125,7 @@ class Preparation:
     def searchable_half(self) -> float:
         """Metres from the patch's middle that are searched, along each axis."""
         half = self.view.output_size * self.view.output_gsd / 2
-        given = self.config.searchable_half or self.metadata.get("searchable_half")
+        given = self.config.searchable_half or self._trained_half
         return half if given is None else min(half, float(given))
 
     def question(
@@ -226,24 +224,3 @@ def without_answer(
     known = prior if isinstance(prior, Prior) else None
     stamp = frame.stamp if frame is not None else (known.stamp if known else 0)
     return refusal(stamp, reason, detail, known)
-
-
-def _reference_point(metadata: dict[str, Any]) -> NDArray[np.float64]:
-    """Return (forward, left), metres, of the point that the weights find.
-
-    In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
-    ``reference_in_camera``.
-
-    Raises:
-        WeightsError: another point without its lever arm.
-    """
-    name = metadata.get("reference_point", "camera")
-    if name == "camera":
-        return np.zeros(2)
-    lever = np.asarray(metadata.get("reference_in_camera", ()), dtype=np.float64)
-    if lever.shape != (2,) or not np.isfinite(lever).all():
-        raise WeightsError(
-            f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
-            "expected (forward, left) in metres"
-        )
-    return lever

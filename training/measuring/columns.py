@@ -39,10 +39,10 @@ class Columns:
         some = list(rows)
         if not some:
             raise ValueError("no frames to measure: expected at least one")
-        texts = [np.array([str(row.get(key, "")) for row in some]) for key in TEXT]
+        name, group, reason = (np.array([str(row.get(key, "")) for row in some]) for key in TEXT)
         numeric = [key for key in some[0] if key not in TEXT]
         numbers = {key: np.array([row[key] for row in some], np.float64) for key in numeric}
-        return cls(*texts, numbers)
+        return cls(name, group, reason, numbers)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -98,7 +98,8 @@ def read(path: Path) -> Columns:
             values.extend(float(line[i]) for i in numeric)
     table = np.frombuffer(values, dtype=np.float64).reshape(-1, len(numeric))
     numbers = {head[i]: table[:, k] for k, i in enumerate(numeric)}
-    return Columns(*(np.array(column) for column in kept), numbers)
+    names, groups, reasons = (np.array(column) for column in kept)
+    return Columns(names, groups, reasons, numbers)
 
 
 def joined(parts: Iterable[Columns]) -> Columns:

@@ -136,7 +136,7 @@ class Rows(Dataset[Asked]):
         self.model = replace(model, metadata=known)
         self.config = open_gates(config)
         self.map = ReaderMap(reader, fit == "tile")
-        self.preparation = Preparation(self.view, self.map, known, self.config)
+        self.preparation = Preparation(self.model, self.map, self.config)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out of what other processes get."""

@@ -12,12 +12,14 @@ import pytest
 import yaml
 from blob_pairs import BlobReader, blob_model
 
+from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models import weights as weights_file
 from cross_view_localizer.models.weights import LoadedModel
 from training import compare
 from training.datasets import registry
 from training.datasets.pair import Reader
 from training.measuring.plan import PlanError
+from training.measuring.rows import Rows
 
 ERRORS = {"same": 1.0, "same_semi": 3.0, "cross": 2.0, "day1": 1.0, "day2": 2.0, "day3": 3.0}
 CORNERS = {
@@ -225,8 +227,15 @@ def test_rows_are_read_elsewhere_and_asked_in_the_precision_that_is_told(tmp_pat
     assert again["settings"]["precision"] == "bfloat16" and again["runs"] == 2
     half = [row for row in read(tmp_path / "samples.csv") if row["row"] == "cvml"]
     assert [row["name"] for row in half] == [row["name"] for row in plain]
-    peaks = [[float(row["p_peak"]) for row in rows] for rows in (plain, half)]
-    assert peaks[0] != peaks[1] and peaks[1] == pytest.approx(peaks[0], rel=0.2)
+    for one, other in zip(plain, half, strict=True):
+        assert float(one["p_peak"]) == pytest.approx(float(other["p_peak"]), rel=0.2)
+
+
+def test_the_precision_is_the_localizers() -> None:
+    for told, found in (("auto", "float32"), ("bfloat16", "bfloat16")):
+        config = LocalizerConfig(device="cpu", precision=told)
+        network = Rows(BlobReader(), blob_model(), config=config).asker().network
+        assert (network.precision, network.device.type) == (found, "cpu")
 
 
 def test_nothing_is_lost_silently(out: Path) -> None:
