@@ -108,8 +108,7 @@ def travel(pairs: PairDataset) -> None:
     size, time_of = {}, {}
     for name, make in {"uint8": stacked, "float32": collate}.items():
         batch = make(samples)
-        parts = [batch.aerial, *batch.ground, *batch[2:]]
-        size[name] = sum(part.numel() * part.element_size() for part in parts) / 1e6
+        size[name] = sum(part.numel() * part.element_size() for part in batch.parts) / 1e6
         time_of[name] = milliseconds(lambda make=make: _sent(make(samples)))  # type: ignore[misc]
     print(
         f"a batch of {BATCH} between processes: {size['uint8']:.1f} MB as uint8, "
@@ -125,7 +124,7 @@ def travel(pairs: PairDataset) -> None:
 
 def _sent(batch: Batch) -> None:
     """Do to a batch what a loader process does to send it."""
-    for part in (batch.aerial, *batch.ground, *batch[2:]):
+    for part in batch.parts:
         part.share_memory_()
 
 
