@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 import math
+import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
