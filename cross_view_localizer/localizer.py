@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, replace
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.moments import moments
-from cross_view_localizer.belief.searched_headings import searched_half
+from cross_view_localizer.belief.searched import searched_half
 from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
-    Finding,
+    Judged,
     Refused,
     check_reach,
     checked_earlier,
@@ -27,6 +28,7 @@ from cross_view_localizer.gates import (
 )
 from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
 from cross_view_localizer.localizer_config import LocalizerConfig
+from cross_view_localizer.map.bands import Warn
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.map.search import (
     NORTH,
@@ -44,6 +46,11 @@ from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
 __all__ = ["Estimate", "Frame", "Localizer", "LocalizerConfig", "Reason", "refusal"]
+
+logger = logging.getLogger(__name__)
+
+# A map this many times coarser than the model's aerial pictures is worth a word.
+COARSE_MAP = 1.5
 
 
 def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -104,8 +111,8 @@ class Localizer:
             self.warm_up()
 
     @classmethod
-    def from_files(cls, config: LocalizerConfig) -> Localizer:
-        """Build from the paths in the configuration.
+    def from_files(cls, config: LocalizerConfig, warn: Warn = logger.warning) -> Localizer:
+        """Build from the paths in the configuration; ``warn`` is told what is poor about the map.
 
         Raises:
             ValueError: (also as WeightsError, MapError) what is wrong with which file; one line.
@@ -120,8 +127,18 @@ class Localizer:
             raise ValueError("no map given: set map to a georeferenced raster (GeoTIFF, VRT, …)")
         datum = None if config.datum is None else Datum(*config.datum)
         satellite_map = SatelliteMap.open(
-            config.map, datum=datum, crs=config.map_crs or None, offset=config.map_offset
+            config.map,
+            datum=datum,
+            crs=config.map_crs or None,
+            offset=config.map_offset,
+            warn=warn,
         )
+        wanted = model.model.view.aerial_gsd
+        if satellite_map.gsd > COARSE_MAP * wanted:
+            warn(
+                f"map {config.map} has {satellite_map.gsd:.2f} m per pixel, the model was made for "
+                f"{wanted:.2f}: expected a finer map"
+            )
         return cls(model, satellite_map, config)
 
     @property
@@ -295,7 +312,7 @@ class Localizer:
             pose, covariance = self._at_base(belief, place, reference)
         heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
         modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
-        finding = Finding(
+        judged = Judged(
             prior,
             self._searched_yaw(own),
             covariance,
@@ -303,7 +320,7 @@ class Localizer:
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
         )
-        refused = gate(config, finding)
+        refused = gate(config, judged)
         finite = bool(np.isfinite(covariance).all())
         bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(

@@ -12,7 +12,7 @@ from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.belief.modes import basins, cell_axes, second_moments
-from cross_view_localizer.belief.searched_headings import unsearched_variance
+from cross_view_localizer.belief.searched import unsearched_variance
 
 
 def mode_weights(heatmap: Heatmap, calibration: Calibration) -> NDArray[np.float64]:
@@ -38,9 +38,9 @@ def moments(
     with continuous ones, each cell's spread and the spread between the cells.
 
     Args:
-        given_yaw_std: radians, of the heading that the searched ones lie around. Where the truth
-            may lie beyond them, the heading's variance grows (:func:`.unsearched_variance`).
-            None where the searched headings have nothing to do with a given one.
+        given_yaw_std: radians, of the heading that the searched ones lie around: the variance
+            grows by what may lie beyond them (see :func:`.unsearched_variance`). None where the
+            searched headings have nothing to do with a given one.
     """
     heatmap, offsets = belief.heatmap, belief.yaw_offsets
     weights = mode_weights(heatmap, calibration)

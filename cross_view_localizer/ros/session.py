@@ -17,7 +17,9 @@ from cross_view_localizer.estimate import Estimate, Reason, refusal
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.prior.prior import PriorConfig, PriorEstimator
 from cross_view_localizer.prior.stamp_gate import StampGate, Verdict
-from cross_view_localizer.ros.incoming.image_input import ImageInput
+from cross_view_localizer.ros import qos
+from cross_view_localizer.ros.incoming.cameras import Cameras
+from cross_view_localizer.ros.incoming.image_input import ImageInput, image_topic
 from cross_view_localizer.ros.incoming.sensor_inputs import SensorInputs
 from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.messages import stamp_of
@@ -87,7 +89,8 @@ class Session:
         self._node, self.parameters, self._reporter = node, parameters, reporter
         self._transforms, self._status = transforms, reporter.status
         self._prior_config = prior_config(parameters)
-        self.localizer = Localizer.from_files(localizer_config(parameters))
+        self.map_warnings: list[str] = []
+        self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
         if few := self.localizer.view.few_frames(1):
             self.localizer.satellite_map.close()
             raise ValueError(
@@ -96,6 +99,10 @@ class Session:
             )
         self.image_input: ImageInput | None = None
         self.prior = PriorEstimator(self._prior_config)
+
+    def _warn_of_map(self, text: str) -> None:
+        self.map_warnings.append(text)
+        self._reporter.warn("map", text, kind=text)
 
     def start(self) -> None:
         """Subscribe, publish, and begin to work."""
@@ -116,12 +123,14 @@ class Session:
             self._reporter,
             self._on_sensor_jump,
         )
+        topic = image_topic(node, parameters.image_transport)
         self._processor = Processor(
             parameters,
             self.localizer,
             self.prior,
             self._inputs,
             self._transforms,
+            Cameras(parameters, topic, self._reporter),
             lambda: self._worker.stopping,
         )
         self._status.restart()
@@ -130,7 +139,7 @@ class Session:
         self.image_input = ImageInput(
             node,
             CompressedImage if compressed else Image,
-            "image/compressed" if compressed else "image",
+            topic,
             parameters.image_reliability,
             self._on_image,
         )
@@ -140,6 +149,11 @@ class Session:
         self._jump_handle = node.get_clock().create_jump_callback(
             threshold, post_callback=lambda _: self._on_clock_jump()
         )
+        for name, why in qos.untaken(node).items():
+            if why:
+                self._reporter.warn(f"parameter {name}", why)
+            else:
+                self._status.note(f"parameter {name}", "")
 
     def stop(self) -> None:
         """Unsubscribe and end the worker; what it was at is not published."""
