@@ -66,6 +66,20 @@ def localizer_config(parameters: Parameters) -> LocalizerConfig:
     )
 
 
+def check_frames(localizer: Localizer) -> None:
+    """Refuse a model that can't do with the one frame that the node gives it.
+
+    Raises:
+        ValueError: as said, one line.
+    """
+    if few := localizer.view.few_frames(1):
+        localizer.satellite_map.close()
+        raise ValueError(
+            f"{localizer.model_id}: {few}, which this node does not gather: choose weights of a "
+            "model that takes one"
+        )
+
+
 def prior_config(parameters: Parameters) -> PriorConfig:
     """Return the prior's configuration.
 
@@ -91,12 +105,7 @@ class Session:
         self._prior_config = prior_config(parameters)
         self.map_warnings: list[str] = []
         self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
-        if few := self.localizer.view.few_frames(1):
-            self.localizer.satellite_map.close()
-            raise ValueError(
-                f"{self.localizer.model_id}: {few}, which this node does not gather: choose "
-                "weights of a model that takes one frame"
-            )
+        check_frames(self.localizer)
         self.image_input: ImageInput | None = None
         self.prior = PriorEstimator(self._prior_config)
 
