@@ -146,6 +146,18 @@ class Localizer:
         """Forget the kept aerial encoding (after a jump of time, or to make frames independent)."""
         self._searcher.clear()
 
+    def adjust(self, config: LocalizerConfig) -> None:
+        """Go on with other gates and another map_offset; what is loaded stays loaded.
+
+        To be called between two frames, like everything here.
+        """
+        if config == self.config:
+            return
+        (x, y), (old_x, old_y) = config.map_offset, self.config.map_offset
+        self.satellite_map.move((x - old_x, y - old_y))
+        self.config = config
+        self._searcher = Searcher(self.satellite_map, self._network, _keeping(config))
+
     def localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
         """Answer where ``base_link`` was when the image was taken.
 
