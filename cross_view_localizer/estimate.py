@@ -28,7 +28,6 @@ class Reason(str, Enum):
         "bad_camera_info"  # K = 0 for a pinhole, a camera this view can't be made from
     )
     NO_EXTRINSICS = "no_extrinsics"
-    WAITING = "waiting"  # the prior for this stamp is still on its way
     NO_FIX = "no_fix"
     STALE_PRIOR = "stale_prior"
     HEADING_UNKNOWN = "heading_unknown"

@@ -49,7 +49,11 @@ class _Refused(Exception):
 
 
 class Processor:
-    """Turns jobs into estimates; holds what is looked up once (camera, extrinsics)."""
+    """Turns jobs into estimates; holds what is looked up once (camera, extrinsics).
+
+    Attributes:
+        parameters: those in force; to be changed between frames only.
+    """
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class Processor:
         transforms: StaticTransforms,
         stopping: Callable[[], bool],
     ) -> None:
-        self._parameters, self._localizer = parameters, localizer
+        self.parameters, self._localizer = parameters, localizer
         self._prior, self._inputs, self._transforms = prior, inputs, transforms
         self._stopping = stopping
         self._camera: tuple[Any, Camera] | None = None
@@ -83,7 +87,7 @@ class Processor:
     def _frame(self, job: Job) -> Frame:
         if job.problem is not None:
             raise _Refused(*job.problem)
-        compressed = self._parameters.image_transport == "compressed"
+        compressed = self.parameters.image_transport == "compressed"
         try:
             rgb = compressed_to_rgb(job.message) if compressed else image_to_rgb(job.message)
         except ConversionError as error:
@@ -93,7 +97,7 @@ class Processor:
         return Frame(rgb, job.stamp, camera, self._mount_of(job.message.header.frame_id))
 
     def _camera_for(self, width: int, height: int) -> Camera:
-        kind: conversions.CameraKind = self._parameters.camera_model  # type: ignore[assignment]
+        kind: conversions.CameraKind = self.parameters.camera_model  # type: ignore[assignment]
         if kind == "equirectangular":
             key: Any = (width, height)
         else:
@@ -114,15 +118,15 @@ class Processor:
         return self._camera[1]
 
     def _mount_of(self, frame_id: str) -> RigidTransform:
-        if self._parameters.camera_in_base:
-            return conversions.extrinsics(self._parameters.camera_in_base)
-        frame = self._parameters.camera_frame or frame_id
+        if self.parameters.camera_in_base:
+            return conversions.extrinsics(self.parameters.camera_in_base)
+        frame = self.parameters.camera_frame or frame_id
         key = (frame, self._transforms.version)
         if self._mount is None or self._mount[0] != key:
             try:
                 if not frame:
                     raise MissingFrameError("the image has no frame_id: set camera_frame")
-                found = self._transforms.lookup(self._parameters.base_frame, frame)
+                found = self._transforms.lookup(self.parameters.base_frame, frame)
             except MissingFrameError as error:
                 detail = f"camera: {error}; or set camera_in_base"
                 raise _Refused(Reason.NO_EXTRINSICS, detail) from error
@@ -132,7 +136,7 @@ class Processor:
     def _awaited_prior(self, stamp: int, timing: dict[str, float]) -> Prior | PriorRefusal:
         """Return the prior at the stamp, waiting a little for samples that are on their way."""
         begun = time.perf_counter()
-        deadline = begun + self._parameters.max_prior_wait
+        deadline = begun + self.parameters.max_prior_wait
         with self._inputs.changed:
             while not (self._prior.ready(stamp) or self._stopping()):
                 left = deadline - time.perf_counter()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cross_view_localizer.ros.parameter_files import check_yaml
 from cross_view_localizer.ros.parameters import (
     ParameterError,
     Parameters,
-    check_yaml,
     checked,
     from_mapping,
     markdown,
