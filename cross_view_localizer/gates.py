@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.belief.modes import Mode
-from cross_view_localizer.estimate import Frame, Reason
+from cross_view_localizer.estimate import Frame, Motion, Reason
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.poses import is_positive_definite
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
+from cross_view_localizer.views import View
 
 
 class Refused(Exception):
@@ -39,6 +41,27 @@ def checked_frame(frame: Frame | None) -> Frame:
             "as the camera's calibration says",
         )
     return frame
+
+
+def checked_earlier(frame: Frame, view: View) -> tuple[tuple[Frame, Motion], ...]:
+    """Return the earlier frames that a view takes.
+
+    Raises:
+        Refused: fewer than it needs, of another camera, or with a motion that isn't finite.
+    """
+    if few := view.few_frames(1 + len(frame.earlier)):
+        raise Refused(Reason.FEW_FRAMES, few)
+    taken = frame.earlier[: view.frames - 1]
+    for earlier, motion in taken:
+        checked_frame(earlier)
+        same = earlier.camera == frame.camera and earlier.camera_in_base == frame.camera_in_base
+        if not same or not np.isfinite(motion).all():
+            raise Refused(
+                Reason.BAD_IMAGE,
+                f"an earlier frame with the motion {motion}: expected the newest one's camera and "
+                "mounting, and a finite motion",
+            )
+    return taken
 
 
 def checked_prior(prior: Prior | PriorRefusal | None, needs_heading: bool) -> Prior:
@@ -88,26 +111,86 @@ def check_reach(prior: Prior, sigmas: float, half: float) -> None:
         )
 
 
-def gate(
-    config: LocalizerConfig, covariance: NDArray[np.float64], modes: Sequence[Mode]
-) -> tuple[Reason, str] | None:
-    """Return why an answer is not to be trusted; None where it is.
+@dataclass(frozen=True)
+class Finding:
+    """What the gates judge; all of it is about ``base_link``.
 
-    Args:
-        config: thresholds.
-        covariance: (3, 3) before it is clipped.
+    Attributes:
+        prior: what placed the patch.
+        searched_yaw: radians to either side of the prior's heading.
+        covariance: (3, 3) over (x, y, yaw), before it is scaled and clipped.
         modes: the chosen one first.
+        image_position: (2,) what the image alone says, metres.
+        image_covariance: (2, 2) of that, m².
     """
-    if not is_positive_definite(covariance):
-        return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
+
+    prior: Prior
+    searched_yaw: float
+    covariance: NDArray[np.float64]
+    modes: Sequence[Mode]
+    image_position: NDArray[np.float64]
+    image_covariance: NDArray[np.float64]
+
+
+def gate(config: LocalizerConfig, answer: Finding) -> tuple[Reason, str] | None:
+    """Return why an answer is not to be trusted; None where it is."""
+    return (
+        _sound(answer.covariance)
+        or _heading_searched(config.heading_sigmas, answer)
+        or _certain(config.max_std, answer.covariance)
+        or _alone(config.max_second_mode, answer.modes)
+        or _agreeing(config.max_prior_distance, answer)
+    )
+
+
+_Verdict = tuple[Reason, str] | None
+
+
+def _sound(covariance: NDArray[np.float64]) -> _Verdict:
+    if is_positive_definite(covariance):
+        return None
+    return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
+
+
+def _heading_searched(sigmas: float, answer: Finding) -> _Verdict:
+    sigma, searched = math.sqrt(float(answer.prior.covariance[2, 2])), answer.searched_yaw
+    if sigmas * sigma <= searched:
+        return None
+    return Reason.HEADING_TOO_WIDE, (
+        f"prior heading with σ {math.degrees(sigma):.1f}°: {sigmas:g} σ leave the "
+        f"±{math.degrees(searched):.1f}° that this model searches"
+    )
+
+
+def _certain(max_std: float, covariance: NDArray[np.float64]) -> _Verdict:
     sigma = major_std(covariance)
-    if sigma > config.max_std:
-        return Reason.TOO_UNCERTAIN, f"σ {sigma:.1f} m: expected at most {config.max_std:g} m"
-    if len(modes) > 1 and modes[1].mass > config.max_second_mode * modes[0].mass:
-        share = modes[1].mass / modes[0].mass
-        return (
-            Reason.SECOND_MODE,
-            f"second mode at ({modes[1].x:.1f}, {modes[1].y:.1f}) m with {share:.2f} of the "
-            f"first's mass: expected at most {config.max_second_mode:g}",
-        )
-    return None
+    if sigma <= max_std:
+        return None
+    return Reason.TOO_UNCERTAIN, f"σ {sigma:.1f} m: expected at most {max_std:g} m"
+
+
+def _alone(max_second_mode: float, modes: Sequence[Mode]) -> _Verdict:
+    if len(modes) < 2 or modes[1].mass <= max_second_mode * modes[0].mass:
+        return None
+    return Reason.SECOND_MODE, (
+        f"second mode at ({modes[1].x:.1f}, {modes[1].y:.1f}) m with "
+        f"{modes[1].mass / modes[0].mass:.2f} of the first's mass: "
+        f"expected at most {max_second_mode:g}"
+    )
+
+
+def _agreeing(limit: float, answer: Finding) -> _Verdict:
+    """Compare by Mahalanobis' distance: σ of the difference of two independent Gaussians.
+
+    The limit is generous, because receivers understate their errors between houses.
+    """
+    prior = answer.prior
+    offset = answer.image_position - (prior.x, prior.y)
+    both = answer.image_covariance + prior.covariance[:2, :2]
+    distance = math.sqrt(float(offset @ np.linalg.solve(both, offset)))
+    if limit == 0 or distance <= limit:
+        return None
+    return Reason.PRIOR_DISAGREES, (
+        f"{math.hypot(*offset):.1f} m from a prior with σ {major_std(prior.covariance):.1f} m are "
+        f"{distance:.1f} σ of both together: expected at most {limit:g}"
+    )

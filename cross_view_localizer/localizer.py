@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.moments import moments
+from cross_view_localizer.belief.searched_headings import searched_half
 from cross_view_localizer.camera.view_maker import ViewMaker
-from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
+from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
+    Finding,
     Refused,
     check_reach,
+    checked_earlier,
     checked_frame,
     checked_prior,
     gate,
@@ -34,9 +37,10 @@ from cross_view_localizer.map.search import (
     Searched,
     Searcher,
 )
+from cross_view_localizer.models.contract import Answer
 from cross_view_localizer.models.network import Network
 from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
-from cross_view_localizer.poses import bounded, to_base
+from cross_view_localizer.poses import bounded, seen_from, to_base
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
@@ -184,18 +188,22 @@ class Localizer:
 
     def _localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
         frame = checked_frame(frame)
+        earlier = checked_earlier(frame, self.view)
         maker = self._view_maker(frame)
         place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
         check_reach(place.prior, self.config.prior_sigmas, self.searchable_half)
         searched = self._searched(place)
         with self._network.timed("view"):
-            image, rotation = self._ground(maker, frame, place, searched.grid.up)
-        log_mass, offsets = self._network.match(
-            searched.encoding, image, maker.intrinsics, rotation, maker.height
+            turn = float(wrap_angle(searched.grid.up - place.azimuth))
+            image, rotation = self._ground(maker, frame, turn)
+            pictures = [self._ground(maker, one, turn)[0] for one, _ in earlier]
+        motions = [self._motion(maker, frame, motion, turn) for _, motion in earlier]
+        answer = self._network.match(
+            searched.encoding, image, maker.intrinsics, rotation, maker.height, pictures, motions
         )
         with self._network.timed("post"):
-            belief = self._belief(log_mass, offsets, place, searched)
-            return self._answer(frame, belief, place, searched, maker.azimuth)
+            own = self._belief(answer, searched)
+            return self._answer(frame, own, place, searched, maker.azimuth)
 
     # -- before the network ----------------------------------------------------------------------
 
@@ -244,14 +252,13 @@ class Localizer:
             raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
 
     def _ground(
-        self, maker: ViewMaker, frame: Frame, place: _Place, up: float
+        self, maker: ViewMaker, frame: Frame, turn: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the ground picture and its rotation, with the patch's up as the way ahead.
 
-        That is so anyway for a fresh heading-up patch. For one that is kept, and for north-up
-        panoramas, a panorama is turned; for a pinhole view the rotation says it.
+        That is so anyway for a fresh heading-up patch, and ``turn`` 0. For one that is kept, and
+        for north-up panoramas, a panorama is turned; for a pinhole view the rotation says it.
         """
-        turn = float(wrap_angle(up - place.azimuth))
         try:
             if self.view.ground == "panorama":
                 return maker(frame.image, turn), maker.rotation
@@ -262,45 +269,55 @@ class Localizer:
             return image, maker.rotation
         return image, rotation_from_euler(0.0, 0.0, -turn) @ maker.rotation
 
+    def _motion(self, maker: ViewMaker, frame: Frame, motion: Motion, turn: float) -> Motion:
+        """Return a motion of ``base_link`` as that of the camera's levelled, turned frame."""
+        turned = maker.azimuth + (0.0 if self._offsets_from_up else turn)
+        return seen_from(motion, frame.camera_in_base.translation[:2], turned)
+
     # -- after the network -----------------------------------------------------------------------
 
     def _belief(
         self,
-        log_mass: NDArray[np.float32],
-        offsets: NDArray[np.float64],
-        place: _Place,
+        answer: Answer,
         searched: Searched,
     ) -> Belief:
-        grid, support = searched.grid, searched.support
         try:
-            belief = Belief.from_scores(log_mass, offsets, grid, self.calibration, support)
+            return Belief.from_scores(
+                answer.log_mass,
+                answer.yaw_offsets,
+                searched.grid,
+                self.calibration,
+                searched.support,
+                answer.headings,
+            )
         except ValueError as error:  # NaN, which half precision can bring about
             raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
-        if not self.config.fuse_prior:
-            return belief
-        covariance = place.prior.covariance
-        yaw_variance = None if self._offsets_from_up else float(covariance[2, 2])
-        return belief.times_prior(place.xy, covariance[:2, :2], yaw_variance)
 
     def _answer(
-        self, frame: Frame, belief: Belief, place: _Place, searched: Searched, azimuth: float
+        self, frame: Frame, own: Belief, place: _Place, searched: Searched, azimuth: float
     ) -> Estimate:
-        """Take a belief about the reference point to base_link and through the gates."""
-        offset, spread = moments(belief, self.calibration)
-        reference = searched.grid.up if self._offsets_from_up else place.azimuth
-        from_prior = not self.view.estimates_heading
-        peak = belief.heatmap.peak_xy()
-        pose, covariance = to_base(
-            peak,
-            reference - azimuth + (0.0 if from_prior else offset),
-            spread,
-            place.lever,
-            float(place.prior.covariance[2, 2]) if from_prior else None,
+        """Take what the image says of the reference point to base_link and through the gates."""
+        config, prior = self.config, place.prior
+        reference = (searched.grid.up if self._offsets_from_up else place.azimuth) - azimuth
+        pose, covariance = image_pose, image_covariance = self._at_base(own, place, reference)
+        belief = own
+        if config.fuse_prior:
+            yaw_variance = None if self._offsets_from_up else float(prior.covariance[2, 2])
+            belief = own.times_prior(place.xy, prior.covariance[:2, :2], yaw_variance)
+            pose, covariance = self._at_base(belief, place, reference)
+        heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
+        modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
+        finding = Finding(
+            prior,
+            self._searched_yaw(own),
+            covariance,
+            modes,
+            np.array(image_pose[:2]),
+            image_covariance[:2, :2],
         )
-        heatmap = belief.heatmap.moved(np.array(pose[:2]) - peak)
-        modes = heatmap.modes(self.config.max_modes, separation=self.config.mode_separation)
-        refused = gate(self.config, covariance, modes)
-        bounds = bounded(covariance) if np.isfinite(covariance).all() else None
+        refused = gate(config, finding)
+        finite = bool(np.isfinite(covariance).all())
+        bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(
             stamp=frame.stamp,
             status="refused" if refused else "ok",
@@ -308,16 +325,45 @@ class Localizer:
             detail=refused[1] if refused else "",
             pose=None if refused else pose,
             covariance=None if refused else bounds,
-            yaw_from_prior=from_prior,
-            confidence=heatmap.mass_within(pose[:2], self.config.confidence_radius),
+            yaw_from_prior=not self.view.estimates_heading,
+            confidence=heatmap.mass_within(pose[:2], config.confidence_radius),
             modes=tuple(modes),
             heatmap=heatmap,
             patch=searched.patch,
-            prior=place.prior,
-            prior_fused=self.config.fuse_prior,
+            prior=prior,
+            prior_fused=config.fuse_prior,
             raw_pose=pose,
             raw_covariance=bounds,
         )
+
+    def _at_base(
+        self, belief: Belief, place: _Place, reference: float
+    ) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
+        """Return the pose of base_link, (x, y, yaw), and its (3, 3) covariance.
+
+        Args:
+            reference: yaw of base_link where the belief's heading offset is zero.
+        """
+        yaw_variance = float(place.prior.covariance[2, 2])
+        around = None if self._offsets_from_up else math.sqrt(yaw_variance)
+        offset, spread = moments(belief, self.calibration, around)
+        peak = belief.heatmap.peak_xy()
+        if self.view.estimates_heading:
+            return to_base(peak, reference + offset, spread, place.lever, None)
+        return to_base(peak, reference, spread, place.lever, yaw_variance)
+
+    def _searched_yaw(self, belief: Belief) -> float:
+        """Return how far to either side of the given heading is searched, radians.
+
+        As the weights say (``searchable_yaw``) where the method takes the heading as given: how
+        wrong it may be. Infinite where neither says anything, and where no heading is given.
+        """
+        if self._offsets_from_up:
+            return math.inf
+        given = float(self.metadata.get("searchable_yaw", math.inf))
+        if len(belief.yaw_offsets) == 1:
+            return given
+        return min(given, searched_half(belief.yaw_offsets))
 
 
 def _keeping(config: LocalizerConfig) -> Keeping:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from cross_view_localizer.poses import MIN_STD
+
 
 @dataclass(frozen=True)
 class LocalizerConfig:
@@ -30,9 +32,15 @@ class LocalizerConfig:
             half.
         searchable_half: metres from the middle that the model was trained to search; None: the
             weights' metadata, else half of the heatmap's side.
+        heading_sigmas: a heading is too wide when so many standard deviations leave the headings
+            that the model searches.
         min_coverage: a smaller share of imagery under the patch is refused.
         max_std: a greater standard deviation (major axis), metres, is too uncertain.
         max_second_mode: a second mode of more mass, as a share of the chosen one's, is too strong.
+        max_prior_distance: a result further from the prior than so many standard deviations (of
+            both together, in position) contradicts it; zero: any distance is believed.
+        min_std: no published position is surer than this standard deviation, metres.
+        covariance_scale: factor on the published covariance, where consecutive errors are alike.
         mode_separation: peaks closer than this, metres, are one mode.
         max_modes: how many modes are reported.
         confidence_radius: metres that "right" means in the confidence.
@@ -56,9 +64,13 @@ class LocalizerConfig:
     fuse_prior: bool = False
     prior_sigmas: float = 3.0
     searchable_half: float | None = None
+    heading_sigmas: float = 1.0
     min_coverage: float = 0.5
     max_std: float = 10.0
     max_second_mode: float = 1.0
+    max_prior_distance: float = 3.4
+    min_std: float = MIN_STD
+    covariance_scale: float = 1.0
     mode_separation: float = 3.0
     max_modes: int = 5
     confidence_radius: float = 3.0
@@ -84,8 +96,12 @@ class LocalizerConfig:
             "field_of_view": (0.1, math.radians(150)),
             "max_modes": (1, 100),
             "prior_sigmas": (0.0, 10.0),
+            "heading_sigmas": (0.0, 10.0),
             "max_std": (0.0, math.inf),
             "max_second_mode": (0.0, math.inf),
+            "max_prior_distance": (0.0, math.inf),
+            "min_std": (0.001, 10.0),
+            "covariance_scale": (0.01, 1000.0),
             "mode_separation": (0.0, 100.0),
             "confidence_radius": (0.0, 100.0),
         }

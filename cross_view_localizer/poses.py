@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-# Floors of ros_contract 3.8: 5 cm and 0.2 degrees; the cap keeps EKFs from warning.
+# Floors that no estimate is surer than, and a cap that keeps EKFs from warning: m², 4.9 rad².
 MIN_STD = 0.05
 MIN_YAW_STD = math.radians(0.2)
 MAX_VARIANCE = 1.0e3
@@ -49,6 +49,25 @@ def to_base(
     return (x, y, (yaw + math.pi) % (2 * math.pi) - math.pi), result
 
 
+def seen_from(
+    motion: tuple[float, float, float], xy: NDArray[np.float64], yaw: float
+) -> tuple[float, float, float]:
+    """Return the motion of a frame that is fixed to a moving one.
+
+    Args:
+        motion: (x, y, yaw) of the moving frame then, in itself now.
+        xy: (2,) where the fixed frame lies in the moving one, metres; yaw: how it is turned.
+
+    Returns:
+        (x, y, yaw) of the fixed frame then, in itself now; the yaw is the same.
+    """
+    c, s = math.cos(motion[2]), math.sin(motion[2])
+    away_x = motion[0] + c * xy[0] - s * xy[1] - xy[0]
+    away_y = motion[1] + s * xy[0] + c * xy[1] - xy[1]
+    c, s = math.cos(yaw), math.sin(yaw)
+    return float(c * away_x + s * away_y), float(c * away_y - s * away_x), motion[2]
+
+
 def is_positive_definite(covariance: NDArray[np.float64]) -> bool:
     """Return whether a symmetric matrix is finite and positive definite."""
     if not np.isfinite(covariance).all():
@@ -56,16 +75,30 @@ def is_positive_definite(covariance: NDArray[np.float64]) -> bool:
     return bool(np.linalg.eigvalsh(covariance)[0] > 0)
 
 
-def bounded(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the covariance, (3, 3) symmetric, with eigenvalues between floor and cap.
+def bounded(
+    covariance: NDArray[np.float64], min_std: float = MIN_STD, scale: float = 1.0
+) -> NDArray[np.float64]:
+    """Return what is published of a covariance: enlarged, with eigenvalues between floor and cap.
 
-    Yaw is counted in units that give it the same floor as a metre: one clipping does for all.
+    Args:
+        covariance: (3, 3) over (x, y, yaw).
+        min_std: floor of the position's standard deviation in any direction, metres; the yaw's is
+            ``MIN_YAW_STD``.
+        scale: factor on the covariance, before floor and cap.
     """
-    scale = np.array([1.0, 1.0, MIN_STD / MIN_YAW_STD])
-    scaled = (covariance + covariance.T) / 2 * np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(scaled)
-    clipped = vectors @ np.diag(np.clip(values, MIN_STD**2, MAX_VARIANCE)) @ vectors.T
-    result = (clipped + clipped.T) / 2 / np.outer(scale, scale)
+    result = (covariance + covariance.T) / 2 * scale
+    result = _clipped(result, MIN_STD / MIN_YAW_STD, -math.inf, MAX_VARIANCE)
+    result = _clipped(result, min_std / MIN_YAW_STD, min_std**2, math.inf)
     if not covariance[:2, 2].any():
         result[:2, 2] = result[2, :2] = 0.0
-    return np.asarray(result)
+    return result
+
+
+def _clipped(
+    covariance: NDArray[np.float64], metres: float, low: float, high: float
+) -> NDArray[np.float64]:
+    """Clip the eigenvalues, m², a radian of yaw counting as so many ``metres``."""
+    unit = np.array([1.0, 1.0, metres])
+    values, vectors = np.linalg.eigh(covariance * np.outer(unit, unit))
+    clipped = vectors @ np.diag(np.clip(values, low, high)) @ vectors.T
+    return np.asarray((clipped + clipped.T) / 2 / np.outer(unit, unit))

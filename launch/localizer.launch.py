@@ -9,6 +9,7 @@ the command line wins over the parameter file.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -19,6 +20,8 @@ from launch_ros.actions import Node
 
 PACKAGE = "cross_view_localizer"
 CONFIG = Path(get_package_share_directory(PACKAGE)) / "config"
+
+VIEW_FRAME = PACKAGE  # the frame that the shipped layouts follow
 
 # Argument, default, description. An empty default leaves the value to the parameter file.
 GENERAL = (
@@ -76,6 +79,21 @@ def profile(path: str) -> list[SetEnvironmentVariable]:
     return [SetEnvironmentVariable(old if before_fast_dds_3 else new, path)]
 
 
+def view_frame(namespace: str) -> str:
+    """Return the name of the frame that RViz follows, another one in every namespace."""
+    return f"{namespace.strip('/')}/{VIEW_FRAME}".lstrip("/")
+
+
+def layout(path: str, frame: str) -> str:
+    """Return an RViz layout that follows ``frame``: the given one, or a copy of it."""
+    if frame == VIEW_FRAME:
+        return path
+    text = Path(path).read_text().replace(f"Target Frame: {VIEW_FRAME}", f"Target Frame: {frame}")
+    with tempfile.NamedTemporaryFile("w", suffix=".rviz", delete=False) as copy:
+        copy.write(text)
+    return copy.name
+
+
 def start(context: LaunchContext) -> list[object]:
     """Return the actions, now that the arguments' values are known."""
     value = {
@@ -86,6 +104,9 @@ def start(context: LaunchContext) -> list[object]:
         raise FileNotFoundError(f"params_file:={value['params_file']}: no such file")
     overrides: dict[str, object] = {name: value[name] for name, _ in OVERRIDES if value[name]}
     overrides |= {name: switch(name, value[name]) for name, _ in SWITCHES if value[name]}
+    with_rviz = switch("rviz", value["rviz"])
+    if with_rviz:
+        overrides["view_frame"] = view_frame(value["namespace"])
     remappings = [(name, value[name]) for name, _ in TOPICS if value[name] != name]
     if value["image"] != "image":
         remappings.append(("image/compressed", f"{value['image']}/compressed"))
@@ -105,13 +126,13 @@ def start(context: LaunchContext) -> list[object]:
             emulate_tty=True,
         ),
     ]
-    if switch("rviz", value["rviz"]):
+    if with_rviz:
         actions.append(
             Node(
                 package="rviz2",
                 executable="rviz2",
                 namespace=value["namespace"],
-                arguments=["-d", value["rviz_config"]],
+                arguments=["-d", layout(value["rviz_config"], view_frame(value["namespace"]))],
                 parameters=[{"use_sim_time": bool(overrides.get("use_sim_time", False))}],
             )
         )

@@ -18,9 +18,7 @@ settings.load_profile("suite")
 DDS = ("test/ros/", "test/training/test_bags.py", "test/training/test_demo")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep each file's tests in one process (``-n``), as they share what takes long to make."""
-    for item in items:
-        file = Path(item.path).relative_to(config.rootpath).as_posix()
-        item.add_marker(pytest.mark.xdist_group("dds" if file.startswith(DDS) else file))
+    file = Path(item.path).relative_to(item.config.rootpath).as_posix()
+    item.add_marker(pytest.mark.xdist_group("dds" if file.startswith(DDS) else file))

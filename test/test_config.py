@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,34 @@ def test_rviz_subscribes_as_the_node_publishes(path: Path) -> None:
 def test_heatmap_stays_transparent_where_it_is_zero(path: Path) -> None:
     (heatmap,) = (d for d in displays(path) if d["Name"] == "Heatmap")
     assert heatmap["Color Scheme"] == "costmap" and heatmap["Alpha"] < 0.9998
+
+
+@pytest.mark.parametrize("path", RVIZ_FILES, ids=lambda p: p.name)
+def test_rviz_opens_with_a_size_and_with_narrow_docks(path: Path) -> None:
+    """Without them the docks take most of the window."""
+    layout = yaml.safe_load(path.read_text())
+    window = layout["Window Geometry"]
+    state = bytes.fromhex(window["QMainWindow State"])
+    # QMainWindow::saveState: its marker and version; docks, areas with a dock; the first area's
+    # place (0: left), width and height.
+    marker, _, docks, areas, place, width, height = struct.unpack_from(">IIBIIII", state)
+    assert (marker, docks, areas, place) == (0xFF, 0xFD, 1, 0)
+    assert width <= 0.25 * window["Width"] and height <= window["Height"]
+    # Panels and the image display are docks, found again by their names.
+    images = [d["Name"] for d in displays(path) if d["Class"] == "rviz_default_plugins/Image"]
+    for name in [panel["Name"] for panel in layout["Panels"]] + images:
+        assert name.encode("utf-16-be") in state
+        assert window[name] == {"collapsed": False}
+    assert (window["Hide Left Dock"], window["Hide Right Dock"]) == (False, True)
+
+
+@pytest.mark.parametrize("path", RVIZ_FILES, ids=lambda p: p.name)
+def test_tracks_and_poses_are_wide_enough_to_be_seen(path: Path) -> None:
+    """Odometry keeps its arrow's sizes under Shape, PoseWithCovariance beside it."""
+    scale = yaml.safe_load(path.read_text())["Visualization Manager"]["Views"]["Current"]["Scale"]
+    by_class = {d["Class"].split("/")[1]: d for d in displays(path)}
+    for arrow in (by_class["Odometry"]["Shape"], by_class["PoseWithCovariance"]):
+        assert 2 * arrow["Shaft Radius"] * scale >= 4  # pixels
 
 
 def test_only_the_satellite_view_needs_a_plugin_that_may_be_missing() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import launch_stand_in as stand_in
 import pytest
+import yaml
 
 from cross_view_localizer.ros import parameters
 
@@ -81,9 +82,32 @@ def test_rviz_gets_our_view_the_clock_and_the_namespace() -> None:
     module = stand_in.load("localizer.launch.py")
     actions = stand_in.start(module, rviz="true", use_sim_time="true", namespace="car")
     _, rviz = stand_in.of_kind(actions, "Node")
-    assert Path(rviz.kwargs["arguments"][1]).is_file()
     assert rviz.kwargs["parameters"] == [{"use_sim_time": True}]
     assert rviz.kwargs["namespace"] == "car"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "frame"),
+    [("", "cross_view_localizer"), ("/car", "car/cross_view_localizer")],
+)
+@pytest.mark.parametrize("name", ["cross_view_localizer", "cross_view_localizer_satellite"])
+def test_rviz_follows_the_frame_that_the_node_sends(namespace: str, frame: str, name: str) -> None:
+    """Without an EKF no other frame hangs on `map`; in a namespace it is the namespace's own."""
+    module = stand_in.load("localizer.launch.py")
+    file = str(stand_in.ROOT / "config" / f"{name}.rviz")
+    actions = stand_in.start(module, rviz="true", namespace=namespace, rviz_config=file)
+    node, rviz = stand_in.of_kind(actions, "Node")
+    given = node.kwargs["parameters"][1]
+    assert given == {"view_frame": frame}
+    assert parameters.from_mapping(given).view_frame == frame
+    option, path = rviz.kwargs["arguments"]
+    view = yaml.safe_load(Path(path).read_text())["Visualization Manager"]["Views"]["Current"]
+    assert (option, view["Target Frame"]) == ("-d", frame)
+
+
+def test_without_rviz_the_node_sends_no_transform() -> None:
+    (node,) = stand_in.of_kind(stand_in.start(stand_in.load("localizer.launch.py")), "Node")
+    assert "view_frame" not in node.kwargs["parameters"][1]
 
 
 @pytest.mark.parametrize("name", ["rviz", "use_sim_time", "autostart"])

@@ -18,6 +18,7 @@ from torch import Tensor
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel
+from cross_view_localizer.views import View
 
 FORMAT = "cross_view_localizer/1"
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
@@ -131,7 +132,7 @@ def load(path: str | Path, expected: str | None = None) -> LoadedModel:
         model = registry.build(name, config)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file}: {error}") from error
-    if dataclasses.asdict(model.view) != view:
+    if dataclasses.asdict(model.view) != View.completed(view):
         raise WeightsError(
             f"{file}: made for the view {view}, but model '{name}' now has {model.view}"
         )

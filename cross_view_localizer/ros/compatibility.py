@@ -63,7 +63,7 @@ def create_publisher(
     raise AssertionError("unreachable")
 
 
-def static_transform_type() -> type | None:
+def transforms_type() -> type | None:
     """Return tf2_msgs/TFMessage, or None where the package is neither installed nor generated."""
     try:
         from tf2_msgs.msg import TFMessage

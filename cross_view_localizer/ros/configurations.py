@@ -29,6 +29,9 @@ def localizer_config(parameters: Parameters) -> LocalizerConfig:
         min_coverage=p.min_coverage,
         max_std=p.max_std,
         max_second_mode=p.max_second_mode,
+        max_prior_distance=p.max_prior_distance,
+        min_std=p.min_std,
+        covariance_scale=p.covariance_scale,
         confidence_radius=p.confidence_radius,
     )
 

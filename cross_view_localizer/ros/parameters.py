@@ -166,6 +166,20 @@ class Parameters:
         3.2,
         unit="rad",
     )
+    align_max_std: float = _live(
+        0.1,
+        "`odom_aligned` is unknown while its fit is less sure than this standard deviation",
+        0.001,
+        3.2,
+        unit="rad",
+    )
+    max_yaw_std: float = _live(
+        0.3,
+        "a heading of larger standard deviation, from any source, counts as unknown",
+        0.001,
+        3.2,
+        unit="rad",
+    )
     max_prior_wait: float = _live(
         0.05, "how long a frame waits for samples after its stamp", 0.0, 10.0, unit="s"
     )
@@ -210,6 +224,13 @@ class Parameters:
         0.0,
         1000.0,
     )
+    max_prior_distance: float = _live(
+        3.4,
+        "larger distance of the answer from the prior, in standard deviations of both together, "
+        "refuses the pose; 0: no limit",
+        0.0,
+        1000.0,
+    )
     searchable_half: float = _live(
         0.0,
         "how far from the prior is searched, per axis; a prior whose 3 sigma leave it is refused; "
@@ -230,6 +251,21 @@ class Parameters:
     )
 
     # Output
+    min_std: float = _live(
+        0.05,
+        "no published position is surer than this: errors of map and extrinsics, which no picture "
+        "tells",
+        0.001,
+        10.0,
+        unit="m",
+    )
+    covariance_scale: float = _live(
+        1.0,
+        "factor on the published covariance, for a filter that takes consecutive errors for "
+        "independent",
+        0.01,
+        1000.0,
+    )
     heatmap_rate: float = _live(
         2.0, "upper limit of ~/heatmap, ~/aerial and ~/overlay", 0.0, 100.0, unit="Hz"
     )
@@ -238,6 +274,9 @@ class Parameters:
     )
     unobserved_variance: float = _live(
         0.0, "variance of z, roll and pitch in ~/pose; 0 is what RViz draws flat", 0.0, 1000.0
+    )
+    view_frame: str = _entry(
+        "", "frame under map_frame, sent on /tf, that RViz follows; empty: no transform is sent"
     )
 
 

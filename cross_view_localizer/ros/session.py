@@ -32,6 +32,12 @@ class Session:
         self.parameters = parameters
         prior_config(parameters)  # its values are checked now, not at activation
         self.localizer = Localizer.from_files(localizer_config(parameters))
+        if few := self.localizer.view.few_frames(1):
+            self.localizer.satellite_map.close()
+            raise ValueError(
+                f"{self.localizer.model_id}: {few}, which this node does not gather: choose "
+                "weights of a model that takes one frame"
+            )
         self.loaded = _described(self.localizer, parameters)
         self._activity: Activity | None = None
 

@@ -43,7 +43,7 @@ from sensor_messages import (  # noqa: E402
 )
 from sensor_msgs.msg import Image, Imu, NavSatFix  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
-from visualization_msgs.msg import Marker  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa: E402
 
@@ -56,6 +56,7 @@ MODULE_DEFAULTS = {
     "default_fix_std": 5.0,
     "heatmap_rate": 2.0,
     "max_prior_wait": 0.05,
+    "view_frame": "",
 }
 EARLY = 1_600_000_000 * SECOND
 DEADLINE = 30.0
@@ -170,7 +171,7 @@ class Peer:
 
     def listen_to_pictures(self) -> None:
         self.listen(f"{NODE}/heatmap", OccupancyGrid, LATCHED)
-        self.listen(f"{NODE}/aerial", Marker, LATCHED)
+        self.listen(f"{NODE}/aerial", MarkerArray, LATCHED)
         self.listen(f"{NODE}/overlay", Image, 1)
 
     def with_stamp(self, topic: str, stamp: int, deadline: float = DEADLINE) -> Any:

@@ -13,7 +13,9 @@ from harness import LATCHED, NODE, Peer, level_of, wait_for
 from nav_msgs.msg import OccupancyGrid
 from sensor_messages import SECOND, stamp_of
 from sensor_msgs.msg import NavSatFix
-from visualization_msgs.msg import Marker
+from stock_rviz import MarkerArrayDisplay
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
 
 START = 1_700_000_000 * SECOND
 HEADINGS = {START + k * SECOND: math.radians(d) for k, d in enumerate((0, 90, 200), start=1)}
@@ -24,7 +26,7 @@ BLOCK = (0, 1, 6, 7, 5, 11, 30, 31, 35)
 @pytest.fixture(scope="module")
 def peer(shared_peer: Peer) -> Peer:
     shared_peer.listen_to_pictures()
-    return shared_peer.begin(heatmap_rate=100.0)
+    return shared_peer.begin(heatmap_rate=100.0, view_frame="where")
 
 
 def truth(yaw: float) -> world.Pose:
@@ -115,8 +117,17 @@ def test_grid_is_drawable(answered: Peer) -> None:
         assert (q.x, q.y, q.z, q.w) == (0.0, 0.0, 0.0, 1.0) and grid.header.frame_id == "map"
 
 
+def aerial(arrays: list[MarkerArray]) -> Marker:
+    """Return what RViz shows after these messages: one marker."""
+    display = MarkerArrayDisplay()
+    for array in arrays:
+        display.take(array)
+    (drawn,) = display.drawn.values()
+    return drawn.message
+
+
 def test_aerial_marker_lies_where_the_map_is(answered: Peer) -> None:
-    marker = wait_for("the aerial picture", lambda: answered.heard[f"{NODE}/aerial"][-1:])[0]
+    marker = aerial(wait_for("the aerial picture", lambda: answered.heard[f"{NODE}/aerial"][-1:]))
     assert marker.type == Marker.TRIANGLE_LIST and marker.header.frame_id == "map"
     assert marker.texture_resource.startswith("embedded://")
     assert len(marker.points) == len(marker.uv_coordinates) == 6
@@ -135,6 +146,33 @@ def test_aerial_marker_lies_where_the_map_is(answered: Peer) -> None:
         assert difference.min() < 20, (point, pixel)
 
 
+def test_aerial_picture_survives_an_hour_in_rviz(answered: Peer) -> None:
+    """Stock RViz multiplies a marker's texture by itself at every update, and keeps old ones."""
+    arrays = answered.heard[f"{NODE}/aerial"]
+    wait_for("several aerial pictures", lambda: len(arrays) >= len(HEADINGS))
+    display = MarkerArrayDisplay()
+    for array in arrays:
+        display.take(array)
+        assert [drawn.texture_units for drawn in display.drawn.values()] == [1]
+        (shown,) = (drawn.serial for drawn in display.drawn.values())
+        left = [size for serial, size in display.textures.items() if serial != shown]
+        assert max(left, default=0) < 1000, "a deleted picture's texture stays loaded"
+    assert display.errors == []
+
+
+def test_heatmap_lies_over_the_aerial_picture(answered: Peer) -> None:
+    """RViz's Map draws itself 16 steps of the depth buffer farther away than it is.
+
+    A step of the top-down view, whose far plane is at 100 km, is 6 mm in a buffer of 24 bits.
+    """
+    heatmap = answered.with_stamp(f"{NODE}/heatmap", max(HEADINGS)).info.origin.position.z
+    marker = aerial(answered.heard[f"{NODE}/aerial"])
+    assert {point.z for point in marker.points} == {0.0}
+    assert heatmap - marker.pose.position.z > 3 * 16 * 1e5 / 2**24
+    # Opaque things are drawn first; translucent ones in the order of their distance, any order.
+    assert marker.color.a == 1.0
+
+
 def test_overlay_is_a_picture(answered: Peer) -> None:
     image = answered.with_stamp(f"{NODE}/overlay", max(HEADINGS))
     assert (image.encoding, image.step) == ("rgb8", 3 * image.width)
@@ -151,15 +189,15 @@ def test_late_subscriber_sees_the_last_state(answered: Peer) -> None:
     answered.send_scene(last, truth(0.3))  # nobody listens: nothing is computed
     answered.with_stamp(f"{NODE}/pose", last)
     grids = answered.listen(f"{NODE}/heatmap", OccupancyGrid, LATCHED)
-    markers = answered.listen(f"{NODE}/aerial", Marker, LATCHED)
+    arrays = answered.listen(f"{NODE}/aerial", MarkerArray, LATCHED)
     wait_for("the newest heatmap", lambda: grids and stamp_of(grids[-1]) == last)
     estimate = answered.with_stamp(f"{NODE}/estimate", last)
     middle = np.array([estimate.patch_center_x, estimate.patch_center_y])
 
     def newest_shown() -> bool:
-        corners = (
-            np.array([(p.x, p.y) for p in markers[-1].points]) if markers else np.zeros((1, 2))
-        )
+        if not arrays:
+            return False
+        corners = np.array([(p.x, p.y) for p in aerial(arrays).points])
         return bool(np.abs(corners.min(axis=0) + corners.max(axis=0) - 2 * middle).max() < 0.1)
 
     wait_for("the newest aerial picture", newest_shown)
@@ -193,6 +231,34 @@ def test_diagnostics_describe_the_run(answered: Peer) -> None:
     # Stamps of 2023 against today's clock.
     image = answered.diagnostic("image", lambda s: "behind the clock" in s.message)
     assert level_of(image) == 1 and "use_sim_time" in image.message
+
+
+def test_views_have_a_frame_to_follow_without_any_filter(answered: Peer) -> None:
+    """It lies at the last pose, later at the prior; RViz finds `map` in it too."""
+    sent = answered.listen("/tf", TFMessage)
+
+    def at(x: float, y: float) -> bool:
+        transform = sent[-1].transforms[0] if sent else None
+        if transform is None:
+            return False
+        place = transform.transform.translation
+        return math.hypot(place.x - x, place.y - y) < 0.6
+
+    first = max(HEADINGS) + 60 * SECOND
+    answered.send_scene(first, truth(0.0))
+    answered.with_stamp(f"{NODE}/pose", first)
+    wait_for("the view at the pose", lambda: at(*truth(0.0)[:2]))
+    (transform,) = sent[-1].transforms
+    assert (transform.header.frame_id, transform.child_frame_id) == ("map", "where")
+    stamps = [stamp_of(message.transforms[0]) for message in sent]
+    assert stamps == sorted(set(stamps)), "tf2 complains of repeated stamps"
+    later = first + 10 * SECOND
+    answered.send_fix(later, (700.0, 30.0, 0.0))
+    answered.send_imu(later, 0.0)
+    answered.arrived(later, "fix", "imu")
+    answered.send_image(later, world.render(truth(0.0)))
+    assert answered.with_stamp(f"{NODE}/estimate", later).reason == "outside_map"
+    wait_for("the view at the prior", lambda: at(700.0, 30.0))
 
 
 def drive(peer: Peer, first: int, turn: float) -> tuple[float, float, float]:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from cross_view_localizer.localizer_config import LocalizerConfig
+from cross_view_localizer.prior.config import PriorConfig
+from cross_view_localizer.ros.configurations import localizer_config, prior_config
 from cross_view_localizer.ros.parameter_files import check_yaml
 from cross_view_localizer.ros.parameters import (
     ParameterError,
@@ -68,3 +72,27 @@ def test_readme_table_has_a_row_for_each() -> None:
     lines = markdown().splitlines()
     assert len(lines) == len(table()) + 2
     assert any(line.startswith("| `heatmap_rate` | 2.0 | 0 … 100 |") for line in lines)
+
+
+def test_gates_reach_the_configurations_of_the_same_names() -> None:
+    given = {
+        "align_max_std": 0.05,
+        "max_yaw_std": 0.2,
+        "max_prior_distance": 7.0,
+        "min_std": 0.4,
+        "covariance_scale": 3.0,
+    }
+    parameters = from_mapping(given)
+    prior, front = prior_config(parameters), localizer_config(parameters)
+    assert given == {
+        name: getattr(prior if hasattr(prior, name) else front, name) for name in given
+    }
+
+
+def test_defaults_are_those_of_the_configurations() -> None:
+    parameters = Parameters()
+    for own in (PriorConfig(), LocalizerConfig()):
+        for name in {field.name for field in fields(own)} & {row.name for row in table()}:
+            if name in ("weights", "max_future", "searchable_half", "datum"):
+                continue  # a node has a model, its clock, and no None
+            assert getattr(parameters, name) == getattr(own, name), name

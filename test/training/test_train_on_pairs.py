@@ -90,7 +90,7 @@ def test_a_regressor_gets_its_gaussian_from_the_validation(
 def test_broken_files_stop_the_training_unless_they_are_skipped(
     vigor_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = registry.build("cvml", SETTINGS | {"view": "compact-panorama", "cells": 12}).view
+    model = registry.build("cvml", SETTINGS | {"view": "compact-panorama", "cells": 12})
     data = {"reader": "vigor", "validation": "random", "root": str(vigor_root)}
     train, held_out = readers(data)
     first = train.label(0).ground_file
@@ -98,9 +98,9 @@ def test_broken_files_stop_the_training_unless_they_are_skipped(
     first.write_bytes(whole[:1000])
     loading = Loading(batch=2, seed=0, workers=0)
     with pytest.raises(DatasetError, match="truncated") as error:
-        PairSamples(view, train, held_out, loading)
+        PairSamples(model, train, held_out, loading)
     assert "\n" not in str(error.value) and first.name in str(error.value)
-    samples = PairSamples(view, train, held_out, loading, skip_problems=True)
+    samples = PairSamples(model, train, held_out, loading, skip_problems=True)
     assert len(samples.train) == len(train) - 1
     first.write_bytes(whole)
     assert "skipped: 1" in capsys.readouterr().out

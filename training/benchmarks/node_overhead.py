@@ -33,7 +33,7 @@ from nav_msgs.msg import OccupancyGrid
 from rasterio.transform import from_origin
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image, Imu, NavSatFix
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import MarkerArray
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = "/cross_view_localizer"
@@ -43,7 +43,7 @@ BUDGET = 5.0
 OPTIONAL: dict[str, type] = {
     "estimate": LocalizationEstimate,
     "heatmap": OccupancyGrid,
-    "aerial": Marker,
+    "aerial": MarkerArray,
     "overlay": Image,
 }
 DISTORTION = [-0.25, 0.06, 0.0, 0.0, 0.0]

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cross_view_localizer.camera.resample import resized, rolled
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.poses import seen_from
 from cross_view_localizer.views import View
 from training.datasets.augment import augment
-from training.datasets.pair import GroundPicture, Label, Reader
+from training.datasets.pair import DatasetError, GroundPicture, Label, Reader
 from training.datasets.sample import Sample
 
 NORTH = math.pi / 2
@@ -77,7 +79,10 @@ def sample_of(
     if view.heading_up:
         up = (label.heading if fit == "metric" else _nearest_side(up, label.heading)) + turn
     grid = heatmap_grid(label.grid, view, fit, up)
-    ground = ground_picture(reader.ground(label), view, 0.0 if view.heading_up else believed)
+    azimuth = 0.0 if view.heading_up else believed
+    given = reader.ground(label)
+    ground = ground_picture(given, view, azimuth)
+    earlier, motion = earlier_pictures(reader, label, given, view, azimuth)
     u, v = grid.map_to_pixel(label.position)
     middle = (grid.width - 1) / 2
     return Sample(
@@ -95,6 +100,9 @@ def sample_of(
         cell=grid.gsd,
         name=label.name,
         reference_point=label.reference_point,
+        earlier=earlier,
+        motion=motion,
+        place=label.place,
     )
 
 
@@ -141,6 +149,27 @@ def ground_picture(ground: GroundPicture, view: View, azimuth: float) -> GroundP
     if panorama and not view.heading_up:
         image = rolled(image, _wrapped(NORTH - azimuth))
     return replace(ground, image=image, camera=camera)
+
+
+def earlier_pictures(
+    reader: Reader, label: Label, newest: GroundPicture, view: View, azimuth: float
+) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64] | None]:
+    """Return the pictures before a row's, as `ground_picture` makes them, with their motions.
+
+    Raises:
+        DatasetError: fewer than the view needs; one line.
+    """
+    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
+    if few := view.few_frames(1 + len(found)):
+        raise DatasetError(f"{label.name}: {few}; this dataset's reader gives no more")
+    if not found:
+        return None, None
+    pictures = [ground_picture(replace(newest, image=one), view, azimuth).image for one, _ in found]
+    # All pictures are turned alike, and the frames that the motions are between with them.
+    turned = view.ground == "panorama" and not view.heading_up
+    turn = _wrapped(NORTH - azimuth) if turned else 0.0
+    motions = [seen_from(motion, np.zeros(2), turn) for _, motion in found]
+    return np.stack(pictures), np.array(motions)
 
 
 def _nearest_side(up: float, heading: float) -> float:

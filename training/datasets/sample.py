@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cross_view_localizer.models.contract import GroundInput
+from cross_view_localizer.models.contract import Batch, GroundInput
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,8 @@ class Sample:
         ground: (h, w, 3) uint8 RGB.
         intrinsics: (3, 3) pinhole matrix of the ground picture; the identity for panoramas.
         rotation: (3, 3) optical frame to the camera's levelled frame, as a calibration states it.
-        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians.
+        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians; NaN
+            where nobody knows.
         height: optical centre above the road, metres.
         offset: (2,) truth minus the heatmap's middle, in metres to the (right, down) of the
             picture.
@@ -34,6 +34,9 @@ class Sample:
             resolutions are all resized to one size, as CVML does.
         name: of the row it was made from.
         reference_point: which point of the vehicle ``offset`` is the truth of.
+        earlier: (T, h, w, 3) uint8 RGB, the camera's pictures before ``ground``, latest first.
+        motion: (T, 3) where the camera was then (see `GroundInput`).
+        place: (3,) where on Earth the truth is, metres from its centre; None where nobody knows.
     """
 
     aerial: NDArray[np.uint8]
@@ -50,21 +53,13 @@ class Sample:
     cell: float
     name: str = ""
     reference_point: str = "camera"
-
-
-class Batch(NamedTuple):
-    """Samples stacked: pictures as (B, 3, H, W) float32 0 … 255, channels last in memory."""
-
-    aerial: Tensor
-    ground: GroundInput
-    tilt: Tensor
-    offset: Tensor
-    yaw: Tensor
-    cell: Tensor
+    earlier: NDArray[np.uint8] | None = None
+    motion: NDArray[np.float64] | None = None
+    place: NDArray[np.float64] | None = None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one view into a batch of float32 tensors."""
+    """Stack samples of one view into a batch of float32 tensors, channels last in memory."""
 
     def pictures(images: list[NDArray[np.uint8]]) -> Tensor:
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
@@ -77,6 +72,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         numbers([s.intrinsics for s in samples]),
         numbers([s.rotation for s in samples]),
         numbers([s.height for s in samples]),
+        *_earlier(samples),
     )
     return Batch(
         pictures([s.aerial for s in samples]),
@@ -85,7 +81,22 @@ def collate(samples: Sequence[Sample]) -> Batch:
         numbers([s.offset for s in samples]),
         numbers([s.yaw for s in samples]),
         numbers([s.cell for s in samples]),
+        torch.from_numpy(np.stack([_UNKNOWN if s.place is None else s.place for s in samples])),
     )
+
+
+_UNKNOWN = np.full(3, np.nan)
+
+
+def _earlier(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
+    """Stack as many earlier pictures, and the motions, as all samples have."""
+    count = min(0 if s.earlier is None else len(s.earlier) for s in samples)
+    if count == 0:
+        return None, None
+    pictures = np.stack([s.earlier[:count] for s in samples])  # type: ignore[index]
+    motions = np.stack([s.motion[:count] for s in samples])  # type: ignore[index]
+    moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3).float()
+    return moved, torch.from_numpy(motions.astype(np.float32))
 
 
 def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:

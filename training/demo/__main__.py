@@ -104,7 +104,8 @@ def run(out: Path, settings: DriveSettings, weights: str | None, console: Consol
     began = time.monotonic()
     domain = apart()
     parameters, trained = choose_model(weights)
-    console.print(f"DDS domain {domain} (to watch: ROS_DOMAIN_ID={domain} rviz2)", highlight=False)
+    watch = f"ROS_DOMAIN_ID={domain} rviz2 -d config/cross_view_localizer.rviz"
+    console.print(f"DDS domain {domain} (to watch: {watch})", highlight=False)
     with result_folder(out) as folder, Bar(console) as bar:
         bar("building the town")
         scene = TownScene(settings)
@@ -116,6 +117,7 @@ def run(out: Path, settings: DriveSettings, weights: str | None, console: Consol
                 "map": str(drive.map),
                 "use_sim_time": True,
                 "heatmap_rate": 100.0,  # one for every frame
+                "view_frame": "cross_view_localizer",
                 **parameters,
             },
             remap=REMAP,

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Imu, NavSatFix
 
 from cross_view_localizer.geo import MapFrame
 from cross_view_localizer.prior.prior import PriorEstimator
-from cross_view_localizer.ros.compatibility import static_transform_type
+from cross_view_localizer.ros.compatibility import transforms_type
 from cross_view_localizer.ros.incoming import conversions
 from cross_view_localizer.ros.incoming.images import ConversionError
 from cross_view_localizer.ros.incoming.static_transforms import MissingFrameError, StaticTransforms
@@ -70,7 +70,7 @@ class SensorInputs:
         if self._parameters.heading_source == "imu_enu":
             wanted.append((Imu, "imu", self._on_imu, sensor))
         made = [self._subscription(*one) for one in wanted]
-        static = static_transform_type()
+        static = transforms_type()
         if static is not None:
             latched = _qos(100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             handler = self._on_static_transforms

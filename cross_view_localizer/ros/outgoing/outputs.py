@@ -11,15 +11,17 @@ from nav_msgs.msg import OccupancyGrid
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import MarkerArray
 
 from cross_view_localizer.estimate import Estimate
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.ros.compatibility import create_publisher
 from cross_view_localizer.ros.messages import estimate_message, header, is_publishable, pose_message
-from cross_view_localizer.ros.outgoing import pictures
+from cross_view_localizer.ros.outgoing.aerial import AerialMarkers
 from cross_view_localizer.ros.outgoing.heatmap_grid import heatmap_message
+from cross_view_localizer.ros.outgoing.overlay import overlay_message
 from cross_view_localizer.ros.outgoing.reporter import Reporter
+from cross_view_localizer.ros.outgoing.view_frame import ViewFrame
 from cross_view_localizer.ros.parameters import Parameters
 
 _LATCHED = QoSProfile(
@@ -96,6 +98,8 @@ class Outputs:
         self._last_picture: Estimate | None = None
         self._counts: dict[str, int] = {}
         self._has_events = True
+        view = parameters.view_frame
+        self._view = ViewFrame(node, parameters.map_frame, view) if view else None
         self._pose = node.create_publisher(PoseWithCovarianceStamped, "~/pose", 10)
         self._estimate = node.create_publisher(LocalizationEstimate, "~/estimate", 10)
         frame, rate = parameters.map_frame, parameters.heatmap_rate
@@ -106,20 +110,20 @@ class Outputs:
             resolution = self._parameters.heatmap_resolution
             return heatmap_message(estimate.heatmap, estimate.stamp, frame, resolution)
 
-        def aerial(estimate: Estimate) -> Marker | None:
-            return (
-                None if estimate.patch is None else pictures.aerial_message(estimate.patch, frame)
-            )
+        markers = AerialMarkers(frame)
+
+        def aerial(estimate: Estimate) -> MarkerArray | None:
+            return None if estimate.patch is None else markers.message(estimate.patch)
 
         def overlay(estimate: Estimate) -> Image | None:
-            return pictures.overlay_message(estimate, frame)
+            return overlay_message(estimate, frame)
 
         def patch_key(estimate: Estimate) -> object:
             return None if estimate.patch is None else estimate.patch.grid
 
         self._rated = [
             RatedTopic(self._latched(OccupancyGrid, "~/heatmap"), rate, heatmap, _stamp),
-            RatedTopic(self._latched(Marker, "~/aerial"), rate, aerial, patch_key),
+            RatedTopic(self._latched(MarkerArray, "~/aerial"), rate, aerial, patch_key),
             RatedTopic(node.create_publisher(Image, "~/overlay", 1), rate, overlay, _stamp),
         ]
         self._anchor = node.create_publisher(NavSatFix, "~/map_anchor", _LATCHED)
@@ -155,6 +159,8 @@ class Outputs:
     def publish_rest(self, estimate: Estimate) -> None:
         """Publish what else is listened to."""
         self._last = estimate
+        if self._view is not None:
+            self._view.follow(estimate)
         if estimate.patch is not None:
             self._last_picture = estimate
         if self._estimate.get_subscription_count():
@@ -185,6 +191,8 @@ class Outputs:
 
     def destroy(self) -> None:
         """End the publishers."""
+        if self._view is not None:
+            self._view.destroy()
         for topic in self._rated:
             self._node.destroy_publisher(topic.publisher)
         for publisher in (self._pose, self._estimate, self._anchor):

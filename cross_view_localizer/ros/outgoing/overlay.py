@@ -1,59 +1,24 @@
-"""Pictures for people: the aerial crop as a textured marker, and the overlay of what was found."""
+"""The overlay: what was searched and found, in one picture for people."""
 
 from __future__ import annotations
 
-import array
 import math
 
 import cv2
 import numpy as np
-from geometry_msgs.msg import Point
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import ColorRGBA
-from visualization_msgs.msg import Marker, UVCoordinate
+from sensor_msgs.msg import Image
 
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.estimate import Estimate
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.map.satellite_map import Patch
 from cross_view_localizer.ros.incoming.images import rgb_bytes
-from cross_view_localizer.ros.messages import corners_of, header
+from cross_view_localizer.ros.messages import header
 
-BELOW_HEATMAP = -0.05  # z of the aerial picture, metres
-JPEG_QUALITY = 90
 LEAST_SIDE = 512  # of the overlay, pixels
 
 _GREEN, _RED, _BLUE, _WHITE = (60, 220, 90), (255, 60, 40), (70, 130, 255), (255, 255, 255)
 _SUBPIXEL_BITS = 4
-
-
-def aerial_message(patch: Patch, frame: str) -> Marker:
-    """Return the crop as two textured triangles, which stock RViz draws where they belong.
-
-    Its stamp is zero, "the latest transform": a latched picture must also show in a fixed frame
-    whose transforms at the time of the crop are long gone.
-    """
-    made = Marker(header=header(0, frame), ns="aerial", id=0)
-    made.type, made.action = Marker.TRIANGLE_LIST, Marker.ADD
-    made.pose.position.z = BELOW_HEATMAP
-    made.pose.orientation.w = 1.0
-    made.scale.x = made.scale.y = made.scale.z = 1.0
-    made.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
-    corners = corners_of(patch.grid)
-    # Texture coordinates: (0, 0) is the picture's upper left corner.
-    texture = ((0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0))
-    for corner in (0, 1, 2, 0, 2, 3):
-        x, y = corners[corner]
-        made.points.append(Point(x=float(x), y=float(y), z=0.0))
-        made.uv_coordinates.append(UVCoordinate(u=texture[corner][0], v=texture[corner][1]))
-    bgr = cv2.cvtColor(patch.image, cv2.COLOR_RGB2BGR)
-    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    made.texture_resource = "embedded://aerial.jpg"
-    made.texture = CompressedImage(
-        header=made.header, format="jpeg", data=array.array("B", jpeg.tobytes())
-    )
-    return made
 
 
 def overlay_message(estimate: Estimate, frame: str) -> Image | None:
