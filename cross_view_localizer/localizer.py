@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.moments import moments
-from cross_view_localizer.belief.searched_headings import searched_half
+from cross_view_localizer.belief.searched import searched_half
 from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
-    Finding,
+    Judged,
     Refused,
     check_reach,
     checked_earlier,
@@ -28,6 +28,7 @@ from cross_view_localizer.gates import (
 )
 from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
 from cross_view_localizer.localizer_config import LocalizerConfig
+from cross_view_localizer.map.bands import Warn
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.map.search import (
     NORTH,
@@ -39,12 +40,17 @@ from cross_view_localizer.map.search import (
 )
 from cross_view_localizer.models.contract import Answer
 from cross_view_localizer.models.network import Network
-from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
+from cross_view_localizer.models.weights import LoadedModel, load, without_weights
 from cross_view_localizer.poses import bounded, seen_from, to_base
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
 __all__ = ["Estimate", "Frame", "Localizer", "LocalizerConfig", "Reason", "refusal"]
+
+logger = logging.getLogger(__name__)
+
+# A map this many times coarser than the model's aerial pictures is worth a word.
+COARSE_MAP = 1.5
 
 
 def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -96,7 +102,8 @@ class Localizer:
         self.model_id = model.identifier
         self.calibration = model.calibration
         self.metadata = model.metadata
-        self._reference = _reference_point(model.metadata)
+        self._reference = model.reference_point
+        self._searchable_yaw = float(model.metadata.get("searchable_yaw", math.inf))
         self._network = Network(model.model, self.config.device, self.config.precision)
         self._searcher = Searcher(satellite_map, self._network, _keeping(self.config))
         self._maker: tuple[object, ViewMaker] | None = None
@@ -104,8 +111,8 @@ class Localizer:
             self.warm_up()
 
     @classmethod
-    def from_files(cls, config: LocalizerConfig) -> Localizer:
-        """Build from the paths in the configuration.
+    def from_files(cls, config: LocalizerConfig, warn: Warn = logger.warning) -> Localizer:
+        """Build from the paths in the configuration; ``warn`` is told what is poor about the map.
 
         Raises:
             ValueError: (also as WeightsError, MapError) what is wrong with which file; one line.
@@ -120,8 +127,18 @@ class Localizer:
             raise ValueError("no map given: set map to a georeferenced raster (GeoTIFF, VRT, …)")
         datum = None if config.datum is None else Datum(*config.datum)
         satellite_map = SatelliteMap.open(
-            config.map, datum=datum, crs=config.map_crs or None, offset=config.map_offset
+            config.map,
+            datum=datum,
+            crs=config.map_crs or None,
+            offset=config.map_offset,
+            warn=warn,
         )
+        wanted = model.model.view.aerial_gsd
+        if satellite_map.gsd > COARSE_MAP * wanted:
+            warn(
+                f"map {config.map} has {satellite_map.gsd:.2f} m per pixel, the model was made for "
+                f"{wanted:.2f}: expected a finer map"
+            )
         return cls(model, satellite_map, config)
 
     @property
@@ -307,7 +324,7 @@ class Localizer:
             pose, covariance = self._at_base(belief, place, reference)
         heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
         modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
-        finding = Finding(
+        judged = Judged(
             prior,
             self._searched_yaw(own),
             covariance,
@@ -315,7 +332,7 @@ class Localizer:
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
         )
-        refused = gate(config, finding)
+        refused = gate(config, judged)
         finite = bool(np.isfinite(covariance).all())
         bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(
@@ -360,10 +377,9 @@ class Localizer:
         """
         if self._offsets_from_up:
             return math.inf
-        given = float(self.metadata.get("searchable_yaw", math.inf))
         if len(belief.yaw_offsets) == 1:
-            return given
-        return min(given, searched_half(belief.yaw_offsets))
+            return self._searchable_yaw
+        return min(self._searchable_yaw, searched_half(belief.yaw_offsets))
 
 
 def _keeping(config: LocalizerConfig) -> Keeping:
@@ -378,24 +394,3 @@ def _without_answer(
     known = prior if isinstance(prior, Prior) else None
     stamp = frame.stamp if frame is not None else (known.stamp if known else 0)
     return refusal(stamp, reason, detail, known)
-
-
-def _reference_point(metadata: dict[str, Any]) -> NDArray[np.float64]:
-    """Return (forward, left), metres, of the point that the weights find.
-
-    In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
-    ``reference_in_camera``.
-
-    Raises:
-        WeightsError: another point without its lever arm.
-    """
-    name = metadata.get("reference_point", "camera")
-    if name == "camera":
-        return np.zeros(2)
-    lever = np.asarray(metadata.get("reference_in_camera", ()), dtype=np.float64)
-    if lever.shape != (2,) or not np.isfinite(lever).all():
-        raise WeightsError(
-            f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
-            "expected (forward, left) in metres"
-        )
-    return lever

@@ -18,8 +18,10 @@ from cross_view_localizer.estimate import Estimate, Reason, refusal
 from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.prior.prior import PriorEstimator
 from cross_view_localizer.prior.stamp_gate import StampGate, Verdict
+from cross_view_localizer.ros import qos
 from cross_view_localizer.ros.configurations import localizer_config, prior_config
-from cross_view_localizer.ros.incoming.image_input import ImageInput
+from cross_view_localizer.ros.incoming.cameras import Cameras
+from cross_view_localizer.ros.incoming.image_input import ImageInput, image_topic
 from cross_view_localizer.ros.incoming.sensor_inputs import SensorInputs
 from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.incoming.throttle import Throttle
@@ -81,8 +83,15 @@ class Activity:
             node, parameters, frame, self._prior, transforms, self._reporter, self._on_sensor_jump
         )
         undo.callback(self._inputs.destroy)
+        topic = image_topic(node, parameters.image_transport)
         self._processor = Processor(
-            parameters, localizer, self._prior, self._inputs, transforms, self._worker.is_stopping
+            parameters,
+            localizer,
+            self._prior,
+            self._inputs,
+            transforms,
+            Cameras(parameters, topic, self._reporter),
+            self._worker.is_stopping,
         )
         self._status.restart()
         self._worker.start()
@@ -91,7 +100,7 @@ class Activity:
         self._image_input = ImageInput(
             node,
             CompressedImage if compressed else Image,
-            "image/compressed" if compressed else "image",
+            topic,
             parameters.image_reliability,
             self._on_image,
         )
@@ -103,6 +112,11 @@ class Activity:
             threshold, post_callback=lambda _: self._on_clock_jump()
         )
         undo.callback(jumps.unregister)
+        for name, why in qos.untaken(node).items():
+            if why:
+                self._reporter.warn(f"parameter {name}", why)
+            else:
+                self._status.note(f"parameter {name}", "")
 
     def stop(self) -> None:
         """Unsubscribe and end the worker; what it was at is not published."""

@@ -13,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from cross_view_localizer.ros import parameters as table
+from cross_view_localizer.ros import qos
 from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.outgoing.diagnostics import DiagnosticsPublisher
 from cross_view_localizer.ros.outgoing.facts import Facts
@@ -174,6 +175,7 @@ class LocalizerNode(LifecycleNode):
         return self._guarded("configure", self._configure, "inactive")
 
     def _configure(self) -> None:
+        qos.check(self)
         session = Session(self, self.parameters(), self._transforms, self.reporter)
         self.session = session
         loaded = session.loaded

@@ -20,6 +20,7 @@ class Session:
     Attributes:
         parameters: those in force.
         loaded: name -> value of what was loaded, for people.
+        warnings: what was odd about the map.
 
     Raises:
         ValueError: (also as WeightsError, MapError) what to fix, one line.
@@ -31,7 +32,8 @@ class Session:
         self._node, self._transforms, self._reporter = node, transforms, reporter
         self.parameters = parameters
         prior_config(parameters)  # its values are checked now, not at activation
-        self.localizer = Localizer.from_files(localizer_config(parameters))
+        self.warnings: list[str] = []
+        self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
         if few := self.localizer.view.few_frames(1):
             self.localizer.satellite_map.close()
             raise ValueError(
@@ -40,6 +42,10 @@ class Session:
             )
         self.loaded = _described(self.localizer, parameters)
         self._activity: Activity | None = None
+
+    def _warn_of_map(self, text: str) -> None:
+        self.warnings.append(text)
+        self._reporter.warn("map", text, kind=text)
 
     def start(self) -> None:
         """Subscribe, publish, and begin to work."""
@@ -79,10 +85,15 @@ class Session:
     def facts(self, state: str, problem: str) -> Facts:
         """Return what diagnostics say; any thread."""
         activity = self._activity
-        if activity is None:
-            return Facts(state, problem, self.parameters, self.loaded)
-        image, prior = activity.image_facts(), activity.prior_facts()
-        return Facts(state, problem, self.parameters, self.loaded, image, prior)
+        return Facts(
+            state,
+            problem,
+            self.parameters,
+            self.loaded,
+            tuple(self.warnings),
+            activity and activity.image_facts(),
+            activity and activity.prior_facts(),
+        )
 
     def housekeeping(self) -> None:
         """Called twice a second: what has no event of its own."""

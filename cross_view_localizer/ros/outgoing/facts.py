@@ -47,6 +47,7 @@ class Facts:
         problem: why the last transition failed, else "".
         parameters: those in force; None while unconfigured.
         loaded: name -> value of what configure made (model, device, map, …), to be shown.
+        warnings: what configure found odd (of the map), one line each.
         image, prior: None while not active.
     """
 
@@ -54,5 +55,6 @@ class Facts:
     problem: str = ""
     parameters: Parameters | None = None
     loaded: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     image: ImageFacts | None = None
     prior: PriorFacts | None = None

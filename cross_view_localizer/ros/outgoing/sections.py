@@ -72,6 +72,8 @@ class Sections:
                 section.find(WARN, text)
         for name, value in facts.loaded.items():
             section.add(name, value)
+        for text in facts.warnings:
+            section.find(WARN, text)
         if self._node.get_parameter("use_sim_time").value:
             section.add("clock", "sim time")
             if self._node.get_clock().now().nanoseconds == 0:
@@ -104,6 +106,10 @@ class Sections:
         section.add("publishers", image.publishers)
         section.add("reliability", image.reliability)
         section.add("lost by the middleware", image.lost)
+        notes = self._status.notes()
+        section.add("taken as", notes.get("image_kind", "nothing yet"))
+        if "camera" in notes:
+            section.find(WARN, notes["camera"])
         section.add("Fast DDS profile", _fast_dds_profile() or "none")
         lost = self._growth.of("image", {"lost": image.lost})["lost"]
         silence = self._status.silence("image")

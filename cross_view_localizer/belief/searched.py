@@ -33,7 +33,7 @@ def searched_half(offsets: NDArray[np.float64]) -> float:
     return max(0.0, float(min(-limits[0], limits[-1])))
 
 
-def beyond(
+def unsearched_variance(
     mass: NDArray[np.float64],
     offsets: NDArray[np.float64],
     yaw: float,
