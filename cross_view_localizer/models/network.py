@@ -108,14 +108,17 @@ class Network:
     def ground_input(self, grounds: Sequence[Ground]) -> GroundInput:
         """Return a batch on the device, with as many earlier pictures as all have."""
         count = min(len(ground.earlier) for ground in grounds)
-        before = [self.aerial_input(ground.earlier[:count]) for ground in grounds if count]
-        motions = [self._number(ground.motion[:count]) for ground in grounds if count]
-        numbers = zip(*((g.intrinsics, g.rotation, g.height) for g in grounds), strict=True)
+        earlier = motion = None
+        if count:
+            earlier = torch.stack([self.aerial_input(one.earlier[:count]) for one in grounds])
+            motion = torch.cat([self._number(one.motion[:count]) for one in grounds])
         return GroundInput(
-            self.aerial_input([ground.image for ground in grounds]),
-            *(torch.cat([self._number(value) for value in column]) for column in numbers),
-            torch.stack(before) if count else None,
-            torch.cat(motions) if count else None,
+            self.aerial_input([one.image for one in grounds]),
+            torch.cat([self._number(one.intrinsics) for one in grounds]),
+            torch.cat([self._number(one.rotation) for one in grounds]),
+            torch.cat([self._number(one.height) for one in grounds]),
+            earlier,
+            motion,
         )
 
     @contextlib.contextmanager
