@@ -94,7 +94,12 @@ setup(
         "safetensors",
         "torch>=2.1",
     ],
-    entry_points={"console_scripts": [f"localizer_node = {PACKAGE}.ros.__main__:main"]},
+    entry_points={
+        "console_scripts": [
+            f"localizer_node = {PACKAGE}.ros.__main__:main",
+            f"ekf_on_first_pose = {PACKAGE}.ros.ekf_on_first_pose:main",
+        ]
+    },
     cmdclass={"build_py": BuildWithMessages},
     distclass=BinaryDistribution,
     zip_safe=False,

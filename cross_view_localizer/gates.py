@@ -112,8 +112,8 @@ def check_reach(prior: Prior, sigmas: float, half: float) -> None:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the gates judge; all of it is about ``base_link``.
+class Judged:
+    """What the gates look at; all of it is about ``base_link``.
 
     Attributes:
         prior: what placed the patch.
@@ -132,14 +132,14 @@ class Finding:
     image_covariance: NDArray[np.float64]
 
 
-def gate(config: LocalizerConfig, answer: Finding) -> tuple[Reason, str] | None:
+def gate(config: LocalizerConfig, judged: Judged) -> tuple[Reason, str] | None:
     """Return why an answer is not to be trusted; None where it is."""
     return (
-        _sound(answer.covariance)
-        or _heading_searched(config.heading_sigmas, answer)
-        or _certain(config.max_std, answer.covariance)
-        or _alone(config.max_second_mode, answer.modes)
-        or _agreeing(config.max_prior_distance, answer)
+        _sound(judged.covariance)
+        or _heading_searched(config.heading_sigmas, judged)
+        or _certain(config.max_std, judged.covariance)
+        or _alone(config.max_second_mode, judged.modes)
+        or _agreeing(config.max_prior_distance, judged)
     )
 
 
@@ -152,8 +152,8 @@ def _sound(covariance: NDArray[np.float64]) -> _Verdict:
     return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
 
 
-def _heading_searched(sigmas: float, answer: Finding) -> _Verdict:
-    sigma, searched = math.sqrt(float(answer.prior.covariance[2, 2])), answer.searched_yaw
+def _heading_searched(sigmas: float, judged: Judged) -> _Verdict:
+    sigma, searched = math.sqrt(float(judged.prior.covariance[2, 2])), judged.searched_yaw
     if sigmas * sigma <= searched:
         return None
     return Reason.HEADING_TOO_WIDE, (
@@ -179,14 +179,14 @@ def _alone(max_second_mode: float, modes: Sequence[Mode]) -> _Verdict:
     )
 
 
-def _agreeing(limit: float, answer: Finding) -> _Verdict:
+def _agreeing(limit: float, judged: Judged) -> _Verdict:
     """Compare by Mahalanobis' distance: σ of the difference of two independent Gaussians.
 
     The limit is generous, because receivers understate their errors between houses.
     """
-    prior = answer.prior
-    offset = answer.image_position - (prior.x, prior.y)
-    both = answer.image_covariance + prior.covariance[:2, :2]
+    prior = judged.prior
+    offset = judged.image_position - (prior.x, prior.y)
+    both = judged.image_covariance + prior.covariance[:2, :2]
     distance = math.sqrt(float(offset @ np.linalg.solve(both, offset)))
     if limit == 0 or distance <= limit:
         return None

@@ -3,7 +3,8 @@
     ros2 launch cross_view_localizer ekf.launch.py odom:=/wheel/odom imu:=/imu/data
 
 Gives odometry/local (frame odom) and odometry/global (frame map), and the transforms
-odom -> base_link and map -> odom.
+odom -> base_link and, from the first pose on, map -> odom. The filters' services are
+ekf_odom/reset, ekf_map/set_pose and so on: under their own names each call would reach both.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from launch_ros.actions import Node
 
 CONFIG = Path(get_package_share_directory("cross_view_localizer")) / "config"
 STATES = 15
-YAW = 5  # its place in pose0_config
-GATE_WITH_YAW = 3.73  # Mahalanobis distance, 99.7 % of three degrees of freedom
+FILTERS = (
+    ("ekf_odom", "robot_localization", "ekf_node", "odometry/local"),
+    ("ekf_map", "cross_view_localizer", "ekf_on_first_pose", "odometry/global"),
+)
+SERVICES = ("enable", "reset", "set_pose", "toggle")
 ARGUMENTS = (
     ("params_file", str(CONFIG / "ekf.yaml"), "parameters of both filters"),
     ("use_sim_time", "false", "true with a bag played with --clock"),
     ("namespace", "", "namespace of the localizer and of both filters"),
-    ("fuse_yaw", "false", "true only where the method estimates the heading itself"),
+    ("fuse_yaw", "auto", "true, false or auto: if the method finds the heading itself"),
     ("odom", "odom", "topic, nav_msgs/Odometry, wheel or visual"),
     ("imu", "imu", "topic, sensor_msgs/Imu"),
 )
@@ -40,12 +44,9 @@ def full_matrix(diagonal: list[float]) -> list[float]:
     return full
 
 
-def adapted(values: dict[str, Any], fuse_yaw: bool) -> dict[str, Any]:
-    """Return a filter's parameters as the distribution and the method need them."""
+def adapted(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a filter's parameters as the distribution needs them."""
     values = dict(values)
-    if fuse_yaw and "pose0_config" in values:
-        values["pose0_config"] = [i == YAW or on for i, on in enumerate(values["pose0_config"])]
-        values["pose0_rejection_threshold"] = GATE_WITH_YAW
     for name in ("initial_estimate_covariance", "process_noise_covariance"):
         if os.environ.get("ROS_DISTRO") == "humble" and len(values.get(name, ())) == STATES:
             values[name] = full_matrix(values[name])
@@ -55,30 +56,34 @@ def adapted(values: dict[str, Any], fuse_yaw: bool) -> dict[str, Any]:
 def start(context: LaunchContext) -> list[Node]:
     """Return both filters, now that the arguments' values are known."""
     value = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
-    for name in ("fuse_yaw", "use_sim_time"):
-        if value[name].lower() not in ("true", "false"):
-            raise ValueError(f"{name}:={value[name]}: expected true or false")
+    for name, known in (
+        ("use_sim_time", ("true", "false")),
+        ("fuse_yaw", ("true", "false", "auto")),
+    ):
+        if value[name].lower() not in known:
+            raise ValueError(f"{name}:={value[name]}: expected {' or '.join(known)}")
     document = yaml.safe_load(Path(value["params_file"]).read_text(encoding="utf-8"))
     sections = {name.split("/")[-1]: section for name, section in document.items()}
-    fuse_yaw = value["fuse_yaw"].lower() == "true"
+    overrides = {
+        "use_sim_time": value["use_sim_time"].lower() == "true",
+        "fuse_yaw": value["fuse_yaw"].lower(),
+    }
     return [
         Node(
-            package="robot_localization",
-            executable="ekf_node",
+            package=package,
+            executable=executable,
             name=name,
             namespace=value["namespace"],
-            parameters=[
-                adapted(sections[name]["ros__parameters"], fuse_yaw),
-                {"use_sim_time": value["use_sim_time"].lower() == "true"},
-            ],
+            parameters=[adapted(sections[name]["ros__parameters"]), overrides],
             remappings=[
-                ("odometry/filtered", f"odometry/{result}"),
+                ("odometry/filtered", result),
                 ("odom", value["odom"]),
                 ("imu", value["imu"]),
+                *((service, f"{name}/{service}") for service in SERVICES),
             ],
             output="screen",
         )
-        for name, result in (("ekf_odom", "local"), ("ekf_map", "global"))
+        for name, package, executable, result in FILTERS
     ]
 
 

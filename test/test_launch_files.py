@@ -56,13 +56,10 @@ def test_without_arguments_the_file_decides() -> None:
     assert node.kwargs["remappings"] == []
 
 
-def test_topics_are_remapped_and_the_compressed_one_follows() -> None:
+def test_topics_are_remapped() -> None:
     module = stand_in.load("localizer.launch.py")
     (node,) = stand_in.of_kind(stand_in.start(module, image="/camera/image"), "Node")
-    assert node.kwargs["remappings"] == [
-        ("image", "/camera/image"),
-        ("image/compressed", "/camera/image/compressed"),
-    ]
+    assert node.kwargs["remappings"] == [("image", "/camera/image")]
 
 
 def test_fast_dds_profile_is_loaded_unless_the_user_has_one(
@@ -137,9 +134,19 @@ def test_both_filters_start_with_their_own_parameters_and_topics() -> None:
     assert world.kwargs["parameters"][0]["world_frame"] == "map"
     for node, result in ((odom, "odometry/local"), (world, "odometry/global")):
         assert node.kwargs["namespace"] == "car"
-        assert node.kwargs["parameters"][1] == {"use_sim_time": True}
+        assert node.kwargs["parameters"][1]["use_sim_time"] is True
         assert ("imu", "/imu/data") in node.kwargs["remappings"]
         assert ("odometry/filtered", result) in node.kwargs["remappings"]
+        # Else one call of set_pose or reset would reach both.
+        assert ("set_pose", f"{node.kwargs['name']}/set_pose") in node.kwargs["remappings"]
+
+
+def test_the_map_filter_is_started_on_the_first_pose_by_a_program_of_ours() -> None:
+    actions = stand_in.start(stand_in.load("ekf.launch.py"))
+    odom, world = stand_in.of_kind(actions, "Node")
+    assert (odom.kwargs["package"], odom.kwargs["executable"]) == ("robot_localization", "ekf_node")
+    assert world.kwargs["package"] == "cross_view_localizer"
+    assert (stand_in.ROOT / "scripts" / f"{world.kwargs['executable']}.in").is_file()
 
 
 def map_filter(**given: str) -> dict[str, Any]:
@@ -156,8 +163,14 @@ def test_humble_gets_the_matrices_in_full(monkeypatch: pytest.MonkeyPatch) -> No
     assert all(isinstance(value, float) for value in full)
 
 
-def test_yaw_is_fused_on_request_with_the_gate_that_belongs_to_it() -> None:
-    assert map_filter()["pose0_config"][5] is False
-    values = map_filter(fuse_yaw="true")
+def test_yaw_is_fused_as_the_method_allows_unless_the_user_says_otherwise() -> None:
+    values = map_filter()
     assert [i for i, used in enumerate(values["pose0_config"]) if used] == [0, 1, 5]
     assert values["pose0_rejection_threshold"] == 3.73
+    assert values["estimate"] == values["pose0"].replace("pose", "estimate")
+    module = stand_in.load("ekf.launch.py")
+    for given, told in (({}, "auto"), ({"fuse_yaw": "False"}, "false")):
+        _, world = stand_in.of_kind(stand_in.start(module, **given), "Node")
+        assert world.kwargs["parameters"][1]["fuse_yaw"] == told
+    with pytest.raises(ValueError, match="fuse_yaw:=yes: expected true or false or auto"):
+        stand_in.start(module, fuse_yaw="yes")

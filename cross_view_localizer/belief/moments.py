@@ -12,7 +12,7 @@ from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.belief.modes import basins, cell_axes, second_moments
-from cross_view_localizer.belief.searched_headings import beyond
+from cross_view_localizer.belief.searched import unsearched_variance
 
 
 def mode_weights(heatmap: Heatmap, calibration: Calibration) -> NDArray[np.float64]:
@@ -38,9 +38,9 @@ def moments(
     with continuous ones, each cell's spread and the spread between the cells.
 
     Args:
-        given_yaw_std: radians, of the heading that the searched ones lie around. Where the truth
-            may lie beyond them, the heading's variance grows (:func:`.searched_headings.beyond`).
-            None where the searched headings have nothing to do with a given one.
+        given_yaw_std: radians, of the heading that the searched ones lie around: the variance
+            grows by what may lie beyond them (see :func:`.unsearched_variance`). None where the
+            searched headings have nothing to do with a given one.
     """
     heatmap, offsets = belief.heatmap, belief.yaw_offsets
     weights = mode_weights(heatmap, calibration)
@@ -64,7 +64,7 @@ def moments(
     mass = share.sum(axis=(1, 2))
     result[2, 2] += mass @ delta**2 + step**2 / 12
     if given_yaw_std is not None:
-        result[2, 2] += beyond(mass, offsets, yaw, given_yaw_std, belief.prior_in_yaw)
+        result[2, 2] += unsearched_variance(mass, offsets, yaw, given_yaw_std, belief.prior_in_yaw)
     per_cell = np.tensordot(delta, share, axes=1)
     columns, rows = np.arange(per_cell.shape[1]) - u, np.arange(per_cell.shape[0]) - v
     local = np.array([per_cell.sum(axis=0) @ columns, rows @ per_cell.sum(axis=1)])

@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -39,7 +41,8 @@ class LoadedModel:
         config: its keyword configuration.
         calibration: fitted on held-out frames, the default where the file holds none.
         metadata: whatever the training wrote (command, seeds, hours, validation metrics,
-            "reference_point", "searchable_half" …).
+            "reference_point", "searchable_half" in metres, "searchable_yaw" in radians: how wrong
+            the given heading may be …).
         identifier: name and hash of the weights, for ``~/estimate``.
     """
 
@@ -49,6 +52,27 @@ class LoadedModel:
     calibration: Calibration
     metadata: dict[str, Any]
     identifier: str
+
+    @property
+    def reference_point(self) -> NDArray[np.float64]:
+        """(forward, left), metres, of the point that the weights find.
+
+        In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
+        ``reference_in_camera``.
+
+        Raises:
+            WeightsError: another point without its lever arm.
+        """
+        name = self.metadata.get("reference_point", "camera")
+        if name == "camera":
+            return np.zeros(2)
+        lever = np.asarray(self.metadata.get("reference_in_camera", ()), dtype=np.float64)
+        if lever.shape != (2,) or not np.isfinite(lever).all():
+            raise WeightsError(
+                f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
+                "expected (forward, left) in metres"
+            )
+        return lever
 
 
 def resolve(path: str | Path) -> Path:

@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from cross_view_localizer.ros import parameters as table
+from cross_view_localizer.ros import qos
 from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.outgoing.diagnostics import DiagnosticsPublisher
 from cross_view_localizer.ros.outgoing.reporter import Reporter
@@ -130,6 +131,7 @@ class LocalizerNode(LifecycleNode):
         return self._guarded("configure", self._configure, "inactive")
 
     def _configure(self) -> None:
+        qos.check(self)
         session = Session(self, self.parameters(), self._transforms, self.reporter)
         self.session = session
         localizer, frame = session.localizer, session.localizer.satellite_map.frame

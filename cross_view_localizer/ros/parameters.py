@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # Names that rclpy itself declares, which a parameter file may hold as well.
-BUILT_IN = ("use_sim_time", "start_type_description_service")
+BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides")
 BUILT_IN_PREFIXES = ("qos_overrides.",)
 
 Kind = Literal["bool", "int", "float", "str", "floats"]
@@ -123,7 +123,15 @@ class Parameters:
         choices=("pinhole", "fisheye", "equirectangular"),
     )
     image_transport: str = _entry(
-        "raw", "raw: topic image; compressed: topic image/compressed", choices=("raw", "compressed")
+        "raw",
+        "raw: topic image; compressed: image/compressed, which follows a remapping of image",
+        choices=("raw", "compressed"),
+    )
+    image_kind: str = _entry(
+        "auto",
+        "raw: camera_info's K and D describe the images; rectified: its P does; auto: rectified "
+        "where topic or frame_id say so (image_rect, image_rect_color, rect/image, …)",
+        choices=("auto", "raw", "rectified"),
     )
     image_reliability: str = _entry(
         "auto",

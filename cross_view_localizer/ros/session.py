@@ -17,7 +17,9 @@ from cross_view_localizer.estimate import Estimate, Reason, refusal
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.prior.prior import PriorConfig, PriorEstimator
 from cross_view_localizer.prior.stamp_gate import StampGate, Verdict
-from cross_view_localizer.ros.incoming.image_input import ImageInput
+from cross_view_localizer.ros import qos
+from cross_view_localizer.ros.incoming.cameras import Cameras
+from cross_view_localizer.ros.incoming.image_input import ImageInput, image_topic
 from cross_view_localizer.ros.incoming.sensor_inputs import SensorInputs
 from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.messages import stamp_of
@@ -64,6 +66,20 @@ def localizer_config(parameters: Parameters) -> LocalizerConfig:
     )
 
 
+def check_frames(localizer: Localizer) -> None:
+    """Refuse a model that can't do with the one frame that the node gives it.
+
+    Raises:
+        ValueError: as said, one line.
+    """
+    if few := localizer.view.few_frames(1):
+        localizer.satellite_map.close()
+        raise ValueError(
+            f"{localizer.model_id}: {few}, which this node does not gather: choose weights of a "
+            "model that takes one"
+        )
+
+
 def prior_config(parameters: Parameters) -> PriorConfig:
     """Return the prior's configuration.
 
@@ -87,15 +103,15 @@ class Session:
         self._node, self.parameters, self._reporter = node, parameters, reporter
         self._transforms, self._status = transforms, reporter.status
         self._prior_config = prior_config(parameters)
-        self.localizer = Localizer.from_files(localizer_config(parameters))
-        if few := self.localizer.view.few_frames(1):
-            self.localizer.satellite_map.close()
-            raise ValueError(
-                f"{self.localizer.model_id}: {few}, which this node does not gather: choose "
-                "weights of a model that takes one frame"
-            )
+        self.map_warnings: list[str] = []
+        self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
+        check_frames(self.localizer)
         self.image_input: ImageInput | None = None
         self.prior = PriorEstimator(self._prior_config)
+
+    def _warn_of_map(self, text: str) -> None:
+        self.map_warnings.append(text)
+        self._reporter.warn("map", text, kind=text)
 
     def start(self) -> None:
         """Subscribe, publish, and begin to work."""
@@ -116,12 +132,14 @@ class Session:
             self._reporter,
             self._on_sensor_jump,
         )
+        topic = image_topic(node, parameters.image_transport)
         self._processor = Processor(
             parameters,
             self.localizer,
             self.prior,
             self._inputs,
             self._transforms,
+            Cameras(parameters, topic, self._reporter),
             lambda: self._worker.stopping,
         )
         self._status.restart()
@@ -130,7 +148,7 @@ class Session:
         self.image_input = ImageInput(
             node,
             CompressedImage if compressed else Image,
-            "image/compressed" if compressed else "image",
+            topic,
             parameters.image_reliability,
             self._on_image,
         )
@@ -140,6 +158,11 @@ class Session:
         self._jump_handle = node.get_clock().create_jump_callback(
             threshold, post_callback=lambda _: self._on_clock_jump()
         )
+        for name, why in qos.untaken(node).items():
+            if why:
+                self._reporter.warn(f"parameter {name}", why)
+            else:
+                self._status.note(f"parameter {name}", "")
 
     def stop(self) -> None:
         """Unsubscribe and end the worker; what it was at is not published."""

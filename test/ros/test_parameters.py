@@ -64,7 +64,10 @@ def test_yaml_files_are_checked(tmp_path: Path) -> None:
     assert "did you mean map" in problems[2]
     file.write_text("other_node:\n  ros__parameters: {}\n")
     assert "no section" in check_yaml(file)[0]
-    file.write_text("/**/cross_view_localizer:\n  ros__parameters:\n    max_std: 5.0\n")
+    file.write_text(
+        "/**/cross_view_localizer:\n  ros__parameters:\n    max_std: 5.0\n"
+        "    qos_overrides:\n      /fix:\n        subscription:\n          depth: 3\n"
+    )
     assert check_yaml(file) == []
 
 

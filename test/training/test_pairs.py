@@ -153,10 +153,38 @@ def test_what_training_draws_depends_on_seed_epoch_and_row_only() -> None:
         PairDataset(reader, NORTH_UP, vary=True)
 
 
-def test_a_camera_of_another_kind_is_refused_in_one_line() -> None:
+def test_a_camera_that_cannot_give_the_view_is_refused_in_one_line_with_its_row() -> None:
+    class Front(Spot):
+        def ground(self, label: Label) -> GroundPicture:
+            camera = Camera("pinhole", 72, 36, np.diag([40.0, 40.0, 1.0]))
+            return GroundPicture(np.zeros((36, 72, 3), np.uint8), camera, OPTICAL_TO_BODY, 1.5)
+
+    reader = Front(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
+    with pytest.raises(DatasetError, match="row: a panorama from a pinhole camera: [^\n]*$"):
+        sample_of(reader, reader.label(0), NORTH_UP)
+
+
+def test_a_panorama_gives_a_front_view_as_it_does_on_the_vehicle() -> None:
     reader = Spot(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
-    with pytest.raises(ValueError, match="wants a pinhole"):
-        sample_of(reader, reader.label(0), View("pinhole", 72, 36, 96, 0.75, 96, 0.75))
+    sample = sample_of(reader, reader.label(0), View("pinhole", 72, 36, 96, 0.75, 96, 0.75))
+    assert sample.intrinsics[0, 0] == pytest.approx(36)  # 90 degrees
+    assert centroid(sample.ground)[0] == pytest.approx(35.5, abs=0.1)  # north, straight ahead
+
+
+def test_a_patch_not_quite_along_the_camera_says_so_by_the_rotation() -> None:
+    class Front(Spot):
+        def ground(self, label: Label) -> GroundPicture:
+            camera = Camera("pinhole", 72, 36, np.array([[40.0, 0, 36], [0, 40, 18], [0, 0, 1]]))
+            return GroundPicture(np.zeros((36, 72, 3), np.uint8), camera, OPTICAL_TO_BODY, 1.5)
+
+    # A patch along the body (0.4), as Ford's, of a camera that looks 0.1 to its left, told 0.02 off
+    reader = Front(Grid(200, 200, 0.36, (0.0, 0.0), 0.4), (8.0, -4.0), 0.5, 0.52)
+    view = View("pinhole", 72, 36, 96, 0.75, 96, 0.75)
+    tile, metric = (sample_of(reader, reader.label(0), view, fit) for fit in ("tile", "metric"))
+    for sample, told in ((tile, 0.12), (metric, 0.0)):
+        ahead = sample.rotation[:, 2]
+        assert math.atan2(ahead[1], ahead[0]) == pytest.approx(told)
+        assert sample.yaw == pytest.approx(-0.02)
 
 
 def test_broken_pictures_are_named(tmp_path: Path) -> None:

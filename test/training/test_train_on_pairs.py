@@ -131,3 +131,27 @@ def test_a_start_that_fits_nowhere_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(weights.WeightsError, match="none of its 1 tensors") as error:
         warm_start(model, tmp_path / "other.safetensors", {"seeds": [0]}, same=False)
     assert "\n" not in str(error.value)
+
+
+def test_pictures_travel_as_bytes_and_arrive_as_the_same_numbers(tmp_path: Path) -> None:
+    train, held_out = (PlainReader(tmp_path, split) for split in ("train", "validation"))
+    view = registry.build("cvml", SETTINGS).view
+    data = PairSamples(view, train, held_out, Loading(4, 0, 0), vary=True)
+    sent = next(iter(data.train_dataloader()))
+    expected = collate(
+        [data.train[drawn] for drawn in data.train_dataloader().batch_sampler.drawn(0)]
+    )  # type: ignore[attr-defined]  # noqa: E501
+    arrived = data.on_after_batch_transfer(sent, 0)
+    for name, there, here in (
+        ("aerial", sent.aerial, arrived.aerial),
+        ("ground", sent.ground.image, arrived.ground.image),
+    ):
+        assert there.dtype == torch.uint8 and here.dtype == torch.float32, name
+        assert here.is_contiguous(memory_format=torch.channels_last), name
+    for whole, made in zip(
+        (expected.aerial, *expected.ground, *expected[2:]),
+        (arrived.aerial, *arrived.ground, *arrived[2:]),
+        strict=True,
+    ):
+        torch.testing.assert_close(made, whole, rtol=0, atol=0, equal_nan=True)
+        assert made.stride() == whole.stride()

@@ -65,6 +65,8 @@ class Label:
         reference_point: which point of the vehicle ``position`` is: "camera", "ins", "body" …
         datum: origin of the frame, where the dataset says.
         stamp: integer nanoseconds, where the dataset says.
+        prior_half: half the sides of the uniform prior, metres, and half its headings, radians,
+            where the protocol says.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Label:
     reference_point: str = "camera"
     datum: Datum | None = None
     stamp: int | None = None
+    prior_half: tuple[float, float] | None = None
 
     @property
     def place(self) -> NDArray[np.float64] | None:
@@ -94,12 +97,14 @@ class GroundPicture:
         camera: its model at this size; undistorted pinhole or equirectangular.
         rotation: (3, 3) optical frame to the camera's levelled frame (see ``GroundInput``).
         height: optical centre above the road, metres.
+        true_rotation: what ``rotation`` should have been in this frame, where the reader knows it.
     """
 
     image: RGB
     camera: Camera
     rotation: NDArray[np.float64]
     height: float
+    true_rotation: NDArray[np.float64] | None = None
 
 
 class Reader(ABC):

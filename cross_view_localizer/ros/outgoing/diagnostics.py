@@ -105,6 +105,8 @@ class DiagnosticsPublisher:
             section.add("map", session.parameters.map)
             section.add("datum", f"{frame.datum.latitude:.7f} {frame.datum.longitude:.7f}")
             section.add("heading_source", session.parameters.heading_source)
+            for text in session.map_warnings:
+                section.find(1, text)
         if self._node.get_parameter("use_sim_time").value:
             section.add("clock", "sim time")
             if node.get_clock().now().nanoseconds == 0:
@@ -144,6 +146,10 @@ class DiagnosticsPublisher:
         section.add("publishers", image.publishers())
         section.add("reliability", image.reliability.name.lower())
         section.add("lost by the middleware", image.lost)
+        notes = status.notes()
+        section.add("taken as", notes.get("image_kind", "nothing yet"))
+        if "camera" in notes:
+            section.find(1, notes["camera"])
         section.add("Fast DDS profile", _fast_dds_profile() or "none")
         silence = status.silence("image")
         if silence > session.parameters.image_timeout:

@@ -23,12 +23,7 @@ from cross_view_localizer.ros.outgoing.overlay import overlay_message
 from cross_view_localizer.ros.outgoing.reporter import Reporter
 from cross_view_localizer.ros.outgoing.view_frame import ViewFrame
 from cross_view_localizer.ros.parameters import Parameters
-
-_LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+from cross_view_localizer.ros.qos import overridable
 
 
 class RatedTopic:
@@ -101,8 +96,8 @@ class Outputs:
         self._has_events = True
         view = parameters.view_frame
         self._view = ViewFrame(node, parameters.map_frame, view) if view else None
-        self._pose = node.create_publisher(PoseWithCovarianceStamped, "~/pose", 10)
-        self._estimate = node.create_publisher(LocalizationEstimate, "~/estimate", 10)
+        self._pose = self._publisher(PoseWithCovarianceStamped, "~/pose", 10)
+        self._estimate = self._publisher(LocalizationEstimate, "~/estimate", 10)
         frame, rate = parameters.map_frame, parameters.heatmap_rate
 
         def heatmap(estimate: Estimate) -> OccupancyGrid | None:
@@ -125,14 +120,19 @@ class Outputs:
         self._rated = [
             RatedTopic(self._latched(OccupancyGrid, "~/heatmap"), rate, heatmap, _stamp),
             RatedTopic(self._latched(MarkerArray, "~/aerial"), rate, aerial, patch_key),
-            RatedTopic(node.create_publisher(Image, "~/overlay", 1), rate, overlay, _stamp),
+            RatedTopic(self._publisher(Image, "~/overlay", 1), rate, overlay, _stamp),
         ]
-        self._anchor = node.create_publisher(NavSatFix, "~/map_anchor", _LATCHED)
+        self._anchor = self._publisher(NavSatFix, "~/map_anchor", _latched())
         self._anchor.publish(_anchor_message(datum, frame, node.get_clock().now().nanoseconds))
+
+    def _publisher(self, message_type: type, topic: str, profile: QoSProfile | int) -> Any:
+        return self._node.create_publisher(
+            message_type, topic, profile, qos_overriding_options=overridable()
+        )
 
     def _latched(self, message_type: type, topic: str) -> Any:
         publisher, has_event = create_publisher(
-            self._node, message_type, topic, _LATCHED, lambda _: self._wake()
+            self._node, message_type, topic, _latched(), overridable(), lambda _: self._wake()
         )
         self._has_events &= has_event
         return publisher
@@ -194,6 +194,14 @@ class Outputs:
             self._node.destroy_publisher(topic.publisher)
         for publisher in (self._pose, self._estimate, self._anchor):
             self._node.destroy_publisher(publisher)
+
+
+def _latched() -> QoSProfile:
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
 
 
 def _stamp(estimate: Estimate) -> object:
