@@ -31,7 +31,6 @@ class Reason(str, Enum):
     NO_CAMERA_INFO = "no_camera_info"
     BAD_CAMERA_INFO = "bad_camera_info"  # K = 0, or a camera that the view can't be made from
     NO_EXTRINSICS = "no_extrinsics"
-    WAITING = "waiting"  # the prior for this stamp is still on its way
     NO_FIX = "no_fix"
     STALE_PRIOR = "stale_prior"
     HEADING_UNKNOWN = "heading_unknown"

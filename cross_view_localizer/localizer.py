@@ -148,6 +148,19 @@ class Localizer:
         self._preparation.clear()
         self._encoded = None
 
+    def adjust(self, config: LocalizerConfig) -> None:
+        """Go on with other gates and another map_offset; what is loaded stays loaded.
+
+        To be called between two frames, like everything here.
+        """
+        if config == self.config:
+            return
+        (x, y), (old_x, old_y) = config.map_offset, self.config.map_offset
+        self.satellite_map.move((x - old_x, y - old_y))
+        self.config = config
+        self._preparation.adjust(config)
+        self._encoded = None
+
     def localize(
         self,
         frame: Frame | None,

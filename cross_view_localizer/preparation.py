@@ -114,8 +114,14 @@ class Preparation:
         self.offsets_from_up = view.ground == "pinhole" and not view.heading_up
         self._reference = model.reference_point
         self._trained_half = model.metadata.get("searchable_half")
+        self._imagery = imagery
         self._searcher = Searcher(imagery, view, _keeping(config), timed)
         self._maker: tuple[object, ViewMaker] | None = None
+
+    def adjust(self, config: LocalizerConfig) -> None:
+        """Go on with other gates; the kept patch is forgotten."""
+        self.config = config
+        self._searcher = Searcher(self._imagery, self.view, _keeping(config), self._timed)
 
     def clear(self) -> None:
         """Forget the kept patch."""

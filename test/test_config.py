@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cross_view_localizer.ros.parameters import check_yaml
+from cross_view_localizer.ros.parameter_files import check_yaml
 
 CONFIG = Path(__file__).parent.parent / "config"
 NODE_FILES = sorted(p for p in CONFIG.glob("*.yaml") if p.name != "ekf.yaml")

@@ -118,6 +118,11 @@ class SatelliteMap:
             raster.close()
             raise
 
+    def move(self, by: tuple[float, float]) -> None:
+        """Move the imagery by (x, y) more metres."""
+        self.metadata = self.metadata.with_offset(by)
+        self.offset = self.metadata.offset
+
     def contains(self, xy: ArrayLike) -> NDArray[np.bool_]:
         """Return whether (x, y), shape (..., 2), metres in ``map``, lies on the raster.
 

@@ -195,23 +195,32 @@ class Peer:
 
     def diagnostic(self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE) -> Any:
         """Wait for a new DiagnosticStatus of this name that is as wished."""
+        return self.next_diagnostic(name, good, deadline)()
+
+    def next_diagnostic(
+        self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE
+    ) -> Callable[[], Any]:
+        """Return what waits for a status that comes from now on, however short it is shown."""
         seen = len(self.heard["/diagnostics"])
 
         def newest() -> Any:
             for message in self.heard["/diagnostics"][seen:]:
                 for status in message.status:
-                    if status.name == f"cross_view_localizer: {name}" and good(status):
+                    if status.name == f"{NODE}: {name}" and good(status):
                         return status
             return None
 
-        try:
-            return wait_for(f"diagnostics of {name}", newest, deadline)
-        except BaseException:
-            for message in self.heard["/diagnostics"][-1:]:
-                for status in message.status:
-                    values = {pair.key: pair.value for pair in status.values}
-                    print(status.name, status.level, status.message, values)
-            raise
+        def wait() -> Any:
+            try:
+                return wait_for(f"diagnostics of {name}", newest, deadline)
+            except BaseException:
+                for message in self.heard["/diagnostics"][-1:]:
+                    for status in message.status:
+                        values = {pair.key: pair.value for pair in status.values}
+                        print(status.name, status.level, status.message, values)
+                raise
+
+        return wait
 
     # -- services ---------------------------------------------------------------------------------
 

@@ -7,16 +7,16 @@ import pytest
 
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.prior.config import PriorConfig
+from cross_view_localizer.ros.configurations import localizer_config, prior_config
+from cross_view_localizer.ros.parameter_files import check_yaml
 from cross_view_localizer.ros.parameters import (
     ParameterError,
     Parameters,
-    check_yaml,
     checked,
     from_mapping,
     markdown,
     table,
 )
-from cross_view_localizer.ros.session import localizer_config, prior_config
 
 
 def test_defaults_fit_their_own_table() -> None:

@@ -34,6 +34,9 @@ class RatedTopic:
     Args:
         build: makes the message of an estimate; None where it has nothing to show.
         key: two estimates of the same key have the same message.
+
+    Attributes:
+        rate: may be changed at any time.
     """
 
     def __init__(
@@ -43,8 +46,7 @@ class RatedTopic:
         build: Callable[[Estimate], Any],
         key: Callable[[Estimate], object],
     ) -> None:
-        self.publisher = publisher
-        self._period = 1.0 / rate if rate > 0 else float("inf")
+        self.publisher, self.rate = publisher, rate
         self._build, self._key = build, key
         self._published_at = float("-inf")
         self._shown: object = None
@@ -54,7 +56,8 @@ class RatedTopic:
         if self.publisher.get_subscription_count() == 0:
             return False
         now = time.monotonic()
-        if not at_once and now - self._published_at < self._period:
+        period = 1.0 / self.rate if self.rate > 0 else float("inf")
+        if not at_once and now - self._published_at < period:
             return False
         key = self._key(estimate)
         if key == self._shown:
@@ -103,7 +106,7 @@ class Outputs:
         def heatmap(estimate: Estimate) -> OccupancyGrid | None:
             if estimate.heatmap is None:
                 return None
-            resolution = parameters.heatmap_resolution
+            resolution = self._parameters.heatmap_resolution
             return heatmap_message(estimate.heatmap, estimate.stamp, frame, resolution)
 
         markers = AerialMarkers(frame)
@@ -136,6 +139,12 @@ class Outputs:
         )
         self._has_events &= has_event
         return publisher
+
+    def adjust(self, parameters: Parameters) -> None:
+        """Take other rates and the like; to be called between two estimates."""
+        self._parameters = parameters
+        for topic in self._rated:
+            topic.rate = parameters.heatmap_rate
 
     def publish_pose(self, estimate: Estimate) -> bool:
         """Publish ~/pose of an accepted estimate; return whether there was a pose to publish."""
