@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.belief.modes import Mode
-from cross_view_localizer.estimate import Frame, Reason
+from cross_view_localizer.estimate import Frame, Motion, Reason
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.poses import is_positive_definite
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
+from cross_view_localizer.views import View
 
 
 class Refused(Exception):
@@ -40,6 +41,27 @@ def checked_frame(frame: Frame | None) -> Frame:
             "as the camera's calibration says",
         )
     return frame
+
+
+def checked_earlier(frame: Frame, view: View) -> tuple[tuple[Frame, Motion], ...]:
+    """Return the earlier frames that a view takes.
+
+    Raises:
+        Refused: fewer than it needs, of another camera, or with a motion that isn't finite.
+    """
+    if few := view.few_frames(1 + len(frame.earlier)):
+        raise Refused(Reason.FEW_FRAMES, few)
+    taken = frame.earlier[: view.frames - 1]
+    for earlier, motion in taken:
+        checked_frame(earlier)
+        same = earlier.camera == frame.camera and earlier.camera_in_base == frame.camera_in_base
+        if not same or not np.isfinite(motion).all():
+            raise Refused(
+                Reason.BAD_IMAGE,
+                f"an earlier frame with the motion {motion}: expected the newest one's camera and "
+                "mounting, and a finite motion",
+            )
+    return taken
 
 
 def checked_prior(prior: Prior | PriorRefusal | None, needs_heading: bool) -> Prior:
@@ -90,7 +112,7 @@ def check_reach(prior: Prior, sigmas: float, half: float) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Finding:
     """What the gates judge; all of it is about ``base_link``.
 
     Attributes:
@@ -110,7 +132,7 @@ class Answer:
     image_covariance: NDArray[np.float64]
 
 
-def gate(config: LocalizerConfig, answer: Answer) -> tuple[Reason, str] | None:
+def gate(config: LocalizerConfig, answer: Finding) -> tuple[Reason, str] | None:
     """Return why an answer is not to be trusted; None where it is."""
     return (
         _sound(answer.covariance)
@@ -130,7 +152,7 @@ def _sound(covariance: NDArray[np.float64]) -> _Verdict:
     return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
 
 
-def _heading_searched(sigmas: float, answer: Answer) -> _Verdict:
+def _heading_searched(sigmas: float, answer: Finding) -> _Verdict:
     sigma, searched = math.sqrt(float(answer.prior.covariance[2, 2])), answer.searched_yaw
     if sigmas * sigma <= searched:
         return None
@@ -157,7 +179,7 @@ def _alone(max_second_mode: float, modes: Sequence[Mode]) -> _Verdict:
     )
 
 
-def _agreeing(limit: float, answer: Answer) -> _Verdict:
+def _agreeing(limit: float, answer: Finding) -> _Verdict:
     """Compare by Mahalanobis' distance: σ of the difference of two independent Gaussians.
 
     The limit is generous, because receivers understate their errors between houses.

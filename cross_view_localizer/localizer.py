@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
-from cross_view_localizer.belief.heading import searched_half
 from cross_view_localizer.belief.moments import moments
+from cross_view_localizer.belief.searched_headings import searched_half
 from cross_view_localizer.camera.view_maker import ViewMaker
-from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
+from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
-    Answer,
+    Finding,
     Refused,
     check_reach,
+    checked_earlier,
     checked_frame,
     checked_prior,
     gate,
@@ -36,9 +37,10 @@ from cross_view_localizer.map.search import (
     Searched,
     Searcher,
 )
+from cross_view_localizer.models.contract import Answer
 from cross_view_localizer.models.network import Network
 from cross_view_localizer.models.weights import LoadedModel, WeightsError, load, without_weights
-from cross_view_localizer.poses import bounded, to_base
+from cross_view_localizer.poses import bounded, seen_from, to_base
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
@@ -174,17 +176,21 @@ class Localizer:
 
     def _localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
         frame = checked_frame(frame)
+        earlier = checked_earlier(frame, self.view)
         maker = self._view_maker(frame)
         place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
         check_reach(place.prior, self.config.prior_sigmas, self.searchable_half)
         searched = self._searched(place)
         with self._network.timed("view"):
-            image, rotation = self._ground(maker, frame, place, searched.grid.up)
-        log_mass, offsets = self._network.match(
-            searched.encoding, image, maker.intrinsics, rotation, maker.height
+            turn = float(wrap_angle(searched.grid.up - place.azimuth))
+            image, rotation = self._ground(maker, frame, turn)
+            pictures = [self._ground(maker, one, turn)[0] for one, _ in earlier]
+        motions = [self._motion(maker, frame, motion, turn) for _, motion in earlier]
+        answer = self._network.match(
+            searched.encoding, image, maker.intrinsics, rotation, maker.height, pictures, motions
         )
         with self._network.timed("post"):
-            own = self._belief(log_mass, offsets, searched)
+            own = self._belief(answer, searched)
             return self._answer(frame, own, place, searched, maker.azimuth)
 
     # -- before the network ----------------------------------------------------------------------
@@ -234,29 +240,39 @@ class Localizer:
             raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
 
     def _ground(
-        self, maker: ViewMaker, frame: Frame, place: _Place, up: float
+        self, maker: ViewMaker, frame: Frame, turn: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the ground picture and its rotation, with the patch's up as the way ahead.
 
-        That is so anyway for a fresh heading-up patch, but not for one that is kept.
+        That is so anyway for a fresh heading-up patch, and ``turn`` 0, but not for one that is
+        kept.
         """
-        turn = float(wrap_angle(up - place.azimuth))
         try:
             return maker.facing(frame.image, turn)
         except ValueError as error:
             raise Refused(Reason.BAD_IMAGE, str(error)) from error
 
+    def _motion(self, maker: ViewMaker, frame: Frame, motion: Motion, turn: float) -> Motion:
+        """Return a motion of ``base_link`` as that of the camera's levelled, turned frame."""
+        turned = maker.azimuth + (0.0 if self._offsets_from_up else turn)
+        return seen_from(motion, frame.camera_in_base.translation[:2], turned)
+
     # -- after the network -----------------------------------------------------------------------
 
     def _belief(
         self,
-        log_mass: NDArray[np.float32],
-        offsets: NDArray[np.float64],
+        answer: Answer,
         searched: Searched,
     ) -> Belief:
-        grid, support = searched.grid, searched.support
         try:
-            return Belief.from_scores(log_mass, offsets, grid, self.calibration, support)
+            return Belief.from_scores(
+                answer.log_mass,
+                answer.yaw_offsets,
+                searched.grid,
+                self.calibration,
+                searched.support,
+                answer.headings,
+            )
         except ValueError as error:  # NaN, which half precision can bring about
             raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
 
@@ -274,7 +290,7 @@ class Localizer:
             pose, covariance = self._at_base(belief, place, reference)
         heatmap = belief.heatmap.moved(np.array(pose[:2]) - belief.heatmap.peak_xy())
         modes = heatmap.modes(config.max_modes, separation=config.mode_separation)
-        answer = Answer(
+        finding = Finding(
             prior,
             self._searched_yaw(own),
             covariance,
@@ -282,7 +298,7 @@ class Localizer:
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
         )
-        refused = gate(config, answer)
+        refused = gate(config, finding)
         finite = bool(np.isfinite(covariance).all())
         bounds = bounded(covariance, config.min_std, config.covariance_scale) if finite else None
         return Estimate(

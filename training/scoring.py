@@ -259,9 +259,4 @@ def chosen(device: str) -> torch.device:
 
 def moved(batch: Batch, device: torch.device) -> Batch:
     """Return a batch on a device."""
-    ground = type(batch.ground)(*(part.to(device) for part in batch.ground))
-    return Batch(
-        batch.aerial.to(device),
-        ground,
-        *(part.to(device) for part in (batch.tilt, batch.offset, batch.yaw, batch.cell)),
-    )
+    return batch.each(lambda part: part.to(device))

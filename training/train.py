@@ -24,7 +24,7 @@ from cross_view_localizer.models import registry
 from training.datasets.pairs import Fit
 from training.learning.data import Loading, PairSamples, Samples, StreamSamples, readers
 from training.learning.module import Choice, KeepBest, Steps, Training
-from training.learning.objective import Weights, kind_of
+from training.learning.objective import set_options
 from training.learning.pictures import Pictures
 from training.learning.stage import Engine, Precision, last_checkpoint, trainer_of
 from training.learning.start import warm_start
@@ -49,7 +49,7 @@ def train(
     batch: int = 16,
     learning_rate: float = 1.5e-3,
     steps: Steps | None = None,
-    terms: Weights | None = None,
+    terms: dict[str, Any] | None = None,
     seed: int = 0,
     workers: int = 1,
     threads: int = 2,
@@ -88,7 +88,7 @@ def train(
         batch: samples per step, over all processes.
         learning_rate: the optimiser's peak.
         steps: how the weights are changed.
-        terms: weights of the objective.
+        terms: options of the method's own loss (see its file in cross_view_localizer/models).
         seed: of initialisation, order and draws; give another one to each stage.
         workers: processes that make samples, beside each that trains.
         threads: of each training process.
@@ -123,7 +123,7 @@ def train(
         samples, epochs, resume = DRY_BATCH * DRY_STEPS, None, False
     checkpoint = last_checkpoint(engine, out.stem) if resume else None
     network = registry.build(model, settings or {})
-    kind_of(network)  # refuses a model that learns nothing
+    set_options(network, terms)
     about: dict[str, Any] = {"seeds": [seed]}
     best = float("inf")
     if start is not None:
@@ -131,16 +131,14 @@ def train(
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     given: Samples
     if data is None:
-        given = StreamSamples(network.view, loading, validation_towns, validation_frames)
+        given = StreamSamples(network, loading, validation_towns, validation_frames)
         samples, minutes = samples or (None if epochs else 200_000), minutes or 100.0
     else:
         made = readers(data, validation, root)
-        given = PairSamples(
-            network.view, *made, loading, fit, vary, skip_problems, validation_samples
-        )
+        given = PairSamples(network, *made, loading, fit, vary, skip_problems, validation_samples)
     about |= given.about | {"command": " ".join(["python -m training.train", *sys.argv[1:]])}
     length = length_of(samples, epochs, given)
-    module = Training(network, terms or Weights(), learning_rate, length, minutes, steps, seed)
+    module = Training(network, learning_rate, length, minutes, steps, seed)
     given.done = lambda: module.batches
     keep = KeepBest(None if dry_run else out, model, settings or {}, about, best, choose_by)
     shown = [keep] if dry_run else [keep, Pictures()]

@@ -1,16 +1,14 @@
-"""A small geometric matcher: flat-ground bird's-eye template, correlated with aerial features by
-FFT.
+"""A small geometric matcher: flat-ground bird's-eye template, correlated by FFT.
 
 Ours, not a published method. The ideas are the field's: inverse perspective mapping of features
 (HighlyAccurate, DenseFlow), exhaustive correlation over positions and a few headings
-(OrienterNet), a
-decoder over score and aerial features (CVML).
+(OrienterNet), a decoder over score and aerial features (CVML).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -18,11 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cross_view_localizer.models.contract import (
+    Batch,
     CrossViewModel,
     GroundInput,
     Scores,
+    Terms,
     log_softmax_map,
 )
+from cross_view_localizer.models.parts import losses
 from cross_view_localizer.models.parts.backbone import Pyramid, conv_bn_relu
 from cross_view_localizer.models.parts.horizon import Horizon
 from cross_view_localizer.models.parts.lift import (
@@ -47,10 +48,21 @@ VIEWS = {
 REACH = {"pinhole": ((2, 41), (-20, 20)), "panorama": ((-20, 20), (-20, 20))}
 # Of the template's weight; where less lies inside the aerial picture, its score is drawn to zero.
 LEAST_INSIDE = 0.2
-PANORAMA_ROWS = (
-    48,
-    152,
-)  # kept rows of 200: 46.8 degrees above to 46.8 below the horizon, 104 = 13 · 8
+# Kept rows of 200: 46.8 degrees above to 46.8 below the horizon, 104 = 13 · 8.
+PANORAMA_ROWS = (48, 152)
+
+
+@dataclass(frozen=True)
+class BevObjective(losses.HeatmapTarget):
+    """Weights of the loss's terms; the heatmap's cross-entropy has weight 1.
+
+    Attributes:
+        yaw: of the heading's cross-entropy at the true place.
+        tilt: of the pitch and roll that the calibration misses, where they are known.
+    """
+
+    yaw: float = 0.2
+    tilt: float = 0.3
 
 
 class AerialCode(NamedTuple):
@@ -73,8 +85,7 @@ class GroundCode(NamedTuple):
     Attributes:
         template: (B, R, C, h, w) float32, weighted descriptors turned by each yaw offset.
         tilt: (B, 2) what the network believes of the camera's unmodelled pitch and roll: the first
-            in
-            pixels of the view (pitch × focal length), the second in radians × 100.
+            in pixels of the view (pitch × vertical focal length), the second in radians × 100.
     """
 
     template: Tensor
@@ -99,6 +110,7 @@ class BevModel(CrossViewModel):
 
     yaw_offsets: Tensor
     points: Tensor
+    objective: BevObjective = BevObjective()
 
     def __init__(
         self,
@@ -146,9 +158,7 @@ class BevModel(CrossViewModel):
         return self.ahead[1] - self.ahead[0] + 1, self.right[1] - self.right[0] + 1
 
     def _cell_points(self) -> Tensor:
-        """(heights · h · w, 3) points: x forward, y left, z up; template row 0 is the farthest
-        ahead.
-        """
+        """(heights · h · w, 3) points: x forward, y left, z up; row 0 is the farthest ahead."""
         forward = torch.arange(self.ahead[1], self.ahead[0] - 1, -1) * CELL
         left = -torch.arange(self.right[0], self.right[1] + 1) * CELL
         x, y = torch.meshgrid(forward, left, indexing="ij")
@@ -201,8 +211,22 @@ class BevModel(CrossViewModel):
         template = self._template(merged, ground, tilt, focal)
         return GroundCode(template, tilt)
 
+    def loss(self, batch: Batch, progress: float) -> Terms:
+        """See CrossViewModel: place, heading, and the unmodelled tilt where it is known."""
+        ground = self.encode_ground(batch.ground)
+        scores = self.match(self.encode_aerial(batch.aerial), ground)
+        with losses.float32(batch):
+            truth = batch.tilt * self.tilt_scale(batch.ground)
+            terms = {
+                "tilt": losses.where_known(ground.tilt, truth),
+                "yaw": losses.yaw_cross_entropy(scores, losses.in_cells(batch), batch.yaw),
+                "place": self.objective.place(scores, batch, progress),
+            }
+            weighted = self.objective.tilt * terms["tilt"] + self.objective.yaw * terms["yaw"]
+            return terms | {"loss": terms["place"] + weighted}
+
     def _focal(self, ground: GroundInput) -> Tensor:
-        """(B,) pixels per radian at the picture's middle."""
+        """(B,) vertical pixels per radian at the picture's middle."""
         if self.wrap:
             return torch.full_like(ground.height, self.view.ground_width / (2 * math.pi))
         return ground.intrinsics[:, 1, 1]
@@ -229,7 +253,7 @@ class BevModel(CrossViewModel):
             down = (up[:, :1] * sine + up[:, 2:] * cosine) / -up[:, 1:2]
             middle = (self.view.ground_height - 1) / 2 - PANORAMA_ROWS[0]
             return middle + focal[:, None] * down, torch.stack([cosine, -sine], dim=-1)
-        x = (u[None] - ground.intrinsics[:, :1, 2]) / focal[:, None]
+        x = (u[None] - ground.intrinsics[:, :1, 2]) / ground.intrinsics[:, :1, 0]
         down = (up[:, :1] * x + up[:, 2:]) / -up[:, 1:2]
         level = ground.intrinsics[:, 1:2, 2] + focal[:, None] * down
         return level, torch.stack([torch.ones_like(x), -x], dim=-1)
@@ -257,9 +281,7 @@ class BevModel(CrossViewModel):
         return project_pinhole(optical, ground.intrinsics.float(), size)
 
     def _turn(self, template: Tensor, weight: Tensor) -> Tensor:
-        """Turn (B, C, h, w) about the camera by each yaw offset, at unit total weight: (B, R, C,
-        h, w).
-        """
+        """Turn (B, C, h, w) about the camera by each offset, at unit weight: (B, R, C, h, w)."""
         batch, channels, rows, columns = template.shape
         count = len(self.yaw_offsets)
         stacked = torch.cat([template, weight[:, None]], dim=1)
@@ -276,12 +298,11 @@ class BevModel(CrossViewModel):
         return (kept / total).view(batch, count, -1, rows, columns)
 
     def _turn_grid(self) -> Tensor:
-        """(R, h, w, 2) normalised places: where the cell of the turned template lies in the
-        unturned one.
+        """(R, h, w, 2) normalised places of the turned template's cells in the unturned one.
 
         The picture's up is the prior azimuth; a camera turned counter-clockwise by a sees, at the
-        cell with
-        (forward, left) = p of that picture, what its own template holds at p turned by −a.
+        cell with (forward, left) = p of that picture, what its own template holds at p turned by
+        −a.
         """
         p = self.points[: self.points.shape[0] // len(self.heights), :2].view(*self._lengths(), 2)
         c, s = self.yaw_offsets.cos()[:, None, None], self.yaw_offsets.sin()[:, None, None]
@@ -293,9 +314,7 @@ class BevModel(CrossViewModel):
         return torch.stack([u / (columns - 1) * 2 - 1, v / (rows - 1) * 2 - 1], dim=-1)
 
     def match(self, aerial: AerialCode, ground: GroundCode) -> Scores:
-        """Correlate over positions and headings, then decode; p(x, y, yaw) = p(x, y) p(yaw | x,
-        y).
-        """
+        """Correlate over positions and headings, then decode: p(x, y) p(yaw | x, y)."""
         score = self._correlate(aerial.spectrum, ground.template)
         logits = score * self.log_scale.exp()
         pooled = torch.logsumexp(logits, dim=1, keepdim=True)
@@ -310,9 +329,7 @@ class BevModel(CrossViewModel):
         return Scores(joint, self.yaw_offsets)
 
     def _correlate(self, spectrum: Tensor, template: Tensor) -> Tensor:
-        """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the heatmap's 1 m
-        cells.
-        """
+        """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the 1 m cells."""
         side = self.view.aerial_size // 2 + 2 * self.margin
         with torch.autocast(template.device.type, enabled=False):
             kernel = torch.fft.rfft2(template.float(), s=(side, side)).conj()

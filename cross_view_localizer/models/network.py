@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cross_view_localizer.models.contract import CrossViewModel, GroundInput
+from cross_view_localizer.models.contract import Answer, CrossViewModel, GroundInput
 from cross_view_localizer.views import View
 
 
@@ -54,9 +54,8 @@ class Network:
         laid_out: Any = model.to(self.device).eval()
         self.model: CrossViewModel = laid_out.to(memory_format=torch.channels_last)
         # A model may keep its weights in the precision it runs in, so that nothing is converted.
-        if hasattr(self.model, "prepare_inference") and precision != "float32":
-            own: Any = copy.deepcopy(self.model)
-            self.model = own.prepare_inference(getattr(torch, precision))
+        if precision != "float32":
+            self.model = copy.deepcopy(self.model).prepare_inference(getattr(torch, precision))
         self.timing: dict[str, float] = {}
 
     @property
@@ -105,25 +104,24 @@ class Network:
         intrinsics: NDArray[np.float64],
         rotation: NDArray[np.float64],
         height: float,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Encode a ground picture (see GroundInput) and compare.
-
-        Returns:
-            (R, H, W) log mass and (R,) yaw offsets.
-        """
+        earlier: Sequence[NDArray[np.uint8]] = (),
+        motion: Sequence[tuple[float, float, float]] = (),
+    ) -> Answer:
+        """Encode a ground picture, and those before it, and compare; see GroundInput."""
         with self.timed("encode_ground"), self._autocast():
+            pictures = [self._picture(one) for one in earlier]
             ground = self.model.encode_ground(
                 GroundInput(
                     self._picture(image),
                     self._number(intrinsics),
                     self._number(rotation),
                     self._number(height),
+                    torch.stack(pictures, dim=1) if pictures else None,
+                    self._number(motion) if pictures else None,
                 )
             )
         with self.timed("match"), self._autocast():
-            scores = self.model.match(aerial, ground)
-            log_mass = scores.log_mass[0].float().cpu().numpy()
-        return log_mass, scores.yaw_offsets.double().cpu().numpy()
+            return self.model.match(aerial, ground).answer(0)
 
     def warm_up(self) -> None:
         """Run once on black pictures, so that the first frame does not pay for set-up."""
@@ -134,4 +132,6 @@ class Network:
         intrinsics = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
         forward = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
         black = np.zeros((view.ground_height, view.ground_width, 3), np.uint8)
-        self.match(aerial, black, intrinsics, forward, 1.5)
+        before = view.frames - 1
+        still = [(0.0, 0.0, 0.0)] * before
+        self.match(aerial, black, intrinsics, forward, 1.5, [black] * before, still)

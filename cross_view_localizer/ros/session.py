@@ -88,6 +88,12 @@ class Session:
         self._transforms, self._status = transforms, reporter.status
         self._prior_config = prior_config(parameters)
         self.localizer = Localizer.from_files(localizer_config(parameters))
+        if few := self.localizer.view.few_frames(1):
+            self.localizer.satellite_map.close()
+            raise ValueError(
+                f"{self.localizer.model_id}: {few}, which this node does not gather: choose "
+                "weights of a model that takes one frame"
+            )
         self.image_input: ImageInput | None = None
         self.prior = PriorEstimator(self._prior_config)
 

@@ -130,15 +130,18 @@ def test_an_unknown_ground_view_is_refused() -> None:
         BevModel(ground="fisheye")
 
 
-@pytest.mark.parametrize("kind", ["pinhole", "panorama"])
-def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(kind: str) -> None:
-    """Far points all around, projected by the true camera, are the horizon that the net should
-    find.
-    """
+@pytest.mark.parametrize(
+    ("kind", "across"),
+    [("pinhole", 130.0), ("panorama", 130.0), ("pinhole", 290.0), ("pinhole", 60.0)],
+)
+def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(
+    kind: str, across: float
+) -> None:
+    """Far points all around, projected by the true camera, are the horizon that should be found."""
     model = BevModel(ground=kind)
     view = model.view
     size = (view.ground_height, view.ground_width)
-    intrinsics = torch.tensor([[[130.0, 0, 122.5], [0, 130.0, 77.5], [0, 0, 1]]])
+    intrinsics = torch.tensor([[[across, 0, 122.5], [0, 130.0, 77.5], [0, 0, 1]]])
     nominal = LEVEL[None] @ small_rotation(torch.tensor([0.03]), torch.tensor([0.01]))
     true = nominal @ small_rotation(torch.tensor([0.015]), torch.tensor([-0.02]))
     azimuth = torch.linspace(-math.pi, math.pi, 20001)
@@ -156,6 +159,19 @@ def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(kind: 
     model.horizon.rows = lambda features: (rows, torch.full_like(rows, 10.0))  # type: ignore
     pixels = model.horizon(torch.zeros(1, 64, 5, columns), level, basis)[0] / model._focal(ground)
     np.testing.assert_allclose(pixels, (0.015, -0.02), atol=2e-4)
+
+
+def test_the_level_horizon_of_a_rolled_camera_follows_both_focal_lengths() -> None:
+    """KITTI's picture squeezed to 240 x 160: fx 139, fy 308, rolled by 3 degrees."""
+    model = BevModel()
+    intrinsics = torch.tensor([[[139.0, 0, 119.5], [0, 308.0, 79.5], [0, 0, 1]]])
+    rotation = LEVEL[None] @ small_rotation(torch.zeros(1), torch.tensor([math.radians(3)]))
+    ground = GroundInput(torch.empty(0), intrinsics, rotation, torch.tensor([1.65]))
+    level, _ = model._level_horizon(30, ground, model._focal(ground))
+    # A level far point in each column's direction, projected by the camera itself.
+    u = torch.arange(30) * 8 + 3.5
+    slope = -math.tan(math.radians(3)) * (u - 119.5) / 139.0
+    np.testing.assert_allclose(level[0], 79.5 + 308.0 * slope, atol=1e-3)
 
 
 def test_a_template_beyond_the_picture_counts_by_what_lies_inside() -> None:

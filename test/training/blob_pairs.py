@@ -85,6 +85,8 @@ class BlobReader(Reader):
 class BlobModel(CrossViewModel):
     """Logits: the aerial picture's brightness, times that of the panorama's middle."""
 
+    peak_kind = "logit"
+
     def __init__(self, heading_up: bool = True) -> None:
         super().__init__()
         self.view = View("panorama", 32, 16, SIDE, 2.0, SIDE, 2.0, heading_up=heading_up)
@@ -95,15 +97,11 @@ class BlobModel(CrossViewModel):
     def encode_ground(self, ground: GroundInput) -> Tensor:
         return ground.image[:, 0, :, 15:17].mean(dim=(1, 2)) / 100
 
-    def matching_map(self, aerial: Tensor, ground: Tensor) -> Tensor:
-        return aerial
-
-    def logits(self, aerial: Tensor, ground: Tensor, matching: Tensor) -> Tensor:
-        return matching * ground[:, None, None, None]
-
     def match(self, aerial: Any, ground: Any) -> Scores:
-        logits = self.logits(aerial, ground, self.matching_map(aerial, ground))
-        return Scores(log_softmax_map(logits), torch.zeros(1))
+        return Scores(log_softmax_map(aerial * ground[:, None, None, None]), torch.zeros(1))
+
+    def peak(self, aerial: Any, ground: Any) -> Tensor:
+        return (aerial * ground[:, None, None, None]).flatten(1).amax(dim=1)
 
 
 def blob_model(heading_up: bool = True, calibration: Calibration | None = None) -> LoadedModel:

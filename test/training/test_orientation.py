@@ -11,9 +11,9 @@ import torch
 from blob_pairs import NORTH, BlobModel, BlobReader, blob_model
 
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import Scores, log_softmax_map
+from cross_view_localizer.models.contract import CrossViewModel
 from training.datasets.pair import RGB, Label
-from training.report.orientation import Remembering, Turned, Turns, classify, peak_kind, peak_logit
+from training.report.orientation import Remembering, Turned, Turns, classify
 from training.scoring import Frames
 
 
@@ -69,18 +69,16 @@ def test_the_turned_aerial_picture_decides_for_heading_up_models() -> None:
 def test_the_peak_is_of_raw_activations_where_the_model_shows_them() -> None:
     model = BlobModel()
     aerial, ground = torch.rand(2, 1, 32, 32), torch.tensor([1.0, 2.0])
-    peak = peak_logit(model, aerial, ground)
-    assert peak_kind(model) == "logit"
+    peak = model.peak(aerial, ground)
+    assert model.peak_kind == "logit"
     assert torch.allclose(peak, (aerial * ground[:, None, None, None]).flatten(1).amax(1))
 
     class Closed(BlobModel):
-        logits: Any = property()
-
-        def match(self, aerial: Any, ground: Any) -> Scores:
-            return Scores(log_softmax_map(aerial * ground[:, None, None, None]), torch.zeros(1))
+        peak = CrossViewModel.peak
+        peak_kind = CrossViewModel.peak_kind
 
     closed = Closed()
-    assert peak_kind(closed) == "log mass" and (peak_logit(closed, aerial, ground) < 0).all()
+    assert closed.peak_kind == "log mass" and (closed.peak(aerial, ground) < 0).all()
 
 
 def test_pictures_are_opened_once_per_row() -> None:

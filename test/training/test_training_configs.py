@@ -7,11 +7,12 @@ from pathlib import Path
 import jsonargparse
 import pytest
 import torch
+from training_runs import SETTINGS
 
 from cross_view_localizer.models import registry as models
 from training import train
 from training.datasets import registry as datasets
-from training.learning.objective import kind_of
+from training.learning.objective import set_options
 
 CONFIGS = sorted((Path(train.__file__).parent / "configs").glob("*.yaml"))
 PAPERS = [
@@ -30,7 +31,7 @@ def test_a_recipe_fits(path: Path) -> None:
     given = parsed(path)
     with torch.device("meta"):  # sizes only
         model = models.build(given.model, given.settings)
-    kind_of(model)
+    set_options(model, given.terms)
     if given.data is None:
         return
     options = dict(given.data)
@@ -50,7 +51,9 @@ def test_the_papers_recipes_have_the_papers_settings(name: str) -> None:
     assert given.choose_by == "mean" and given.precision == "32"
     assert given.model == name.split("_")[0]
     if given.model == "cvml":
-        terms = given.terms
+        model = models.build("cvml", SETTINGS)
+        set_options(model, given.terms)
+        terms = model.objective
         assert (terms.sigma_cells, terms.nce, terms.temperature) == (4.0, 1e4, 0.1)
         assert (terms.target, terms.nce_form) == ("published", "batch_wide")
 

@@ -10,7 +10,6 @@ import pytest
 from training import train
 from training.datasets import registry
 from training.learning.module import Steps
-from training.learning.objective import Weights
 
 READER = ("plain_reader", "PlainReader")
 VIEW = {
@@ -33,9 +32,8 @@ SETTINGS: dict[str, Any] = {
 
 def options(folder: Path, **changes: Any) -> dict[str, Any]:
     """Return what `train` is called with for a training of a few steps."""
-    for key, kind in (("terms", Weights), ("steps", Steps)):
-        if key in changes:
-            changes[key] = kind(**changes[key])
+    if "steps" in changes:
+        changes["steps"] = Steps(**changes["steps"])
     return {
         "model": "cvml",
         "out": folder / "tiny.safetensors",

@@ -45,6 +45,8 @@ def mirror(sample: Sample) -> Sample:
         tilt=sample.tilt * (1.0, -1.0),
         offset=sample.offset * (-1.0, 1.0),
         yaw=-sample.yaw,
+        earlier=None if sample.earlier is None else sample.earlier[:, :, ::-1].copy(),
+        motion=None if sample.motion is None else sample.motion * (1.0, -1.0, -1.0),
     )
 
 
@@ -52,6 +54,9 @@ def augment(sample: Sample, rng: np.random.Generator) -> Sample:
     """Mirror half of the samples and vary the light of both pictures independently."""
     if rng.random() < 0.5:
         sample = mirror(sample)
-    return replace(
+    sample = replace(
         sample, aerial=photometric(sample.aerial, rng), ground=photometric(sample.ground, rng)
     )
+    if sample.earlier is None:
+        return sample
+    return replace(sample, earlier=np.stack([photometric(one, rng) for one in sample.earlier]))

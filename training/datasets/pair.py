@@ -7,7 +7,7 @@ A reader converts its format's signs, units and frames, once; nothing after it k
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.camera.camera import Camera
-from cross_view_localizer.geo import Datum
+from cross_view_localizer.estimate import Motion
+from cross_view_localizer.geo import Datum, to_earth
 from cross_view_localizer.grid import Grid
 
 RGB = NDArray[np.uint8]
@@ -78,6 +79,11 @@ class Label:
     datum: Datum | None = None
     stamp: int | None = None
 
+    @property
+    def place(self) -> NDArray[np.float64] | None:
+        """(3,) metres from the Earth's centre, for distances between rows; None without datum."""
+        return None if self.datum is None else to_earth(self.datum, self.position)
+
 
 @dataclass(frozen=True)
 class GroundPicture:
@@ -134,6 +140,14 @@ class Reader(ABC):
     @abstractmethod
     def ground(self, label: Label) -> GroundPicture:
         """Return the camera's picture."""
+
+    def earlier(self, label: Label, count: int) -> Sequence[tuple[RGB, Motion]]:
+        """Return up to ``count`` pictures that the same camera took before, the latest first.
+
+        Each as large as the label's, with where the camera was: (x, y, yaw) of its levelled frame
+        in the newest one. None where the dataset has single pictures.
+        """
+        return ()
 
 
 def read_rgb(path: Path) -> RGB:

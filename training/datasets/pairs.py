@@ -14,6 +14,7 @@ from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.poses import seen_from
 from cross_view_localizer.views import View
 from training.datasets.augment import augment
 from training.datasets.pair import RGB, DatasetError, Label, Reader
@@ -100,6 +101,9 @@ def sample_of(
         cell=grid.gsd,
         name=label.name,
         reference_point=label.reference_point,
+        earlier=ground.earlier,
+        motion=ground.motion,
+        place=label.place,
     )
 
 
@@ -113,13 +117,15 @@ def picture_up(label: Label, view: View, fit: Fit = "tile", turn: float = 0.0) -
 
 
 class GroundView(NamedTuple):
-    """A camera's picture as a view wants it; the fields are `Sample`'s."""
+    """A camera's picture as a view wants it, and those before; the fields are `Sample`'s."""
 
     image: RGB
     intrinsics: NDArray[np.float64]
     rotation: NDArray[np.float64]
     height: float
     tilt: NDArray[np.float64]
+    earlier: RGB | None
+    motion: NDArray[np.float64] | None
 
 
 def ground_view(
@@ -128,22 +134,35 @@ def ground_view(
     """Return a row's ground picture as the node would give it to the model; arguments as above.
 
     Raises:
-        DatasetError: where the camera can't give the view; one line.
+        DatasetError: where the camera can't give the view, or the reader too few frames; one line.
     """
     ground = reader.ground(label)
+    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
+    if few := view.few_frames(1 + len(found)):
+        raise DatasetError(f"{label.name}: {few}; this dataset's reader gives no more")
+    ahead = _wrapped(picture_up(label, view, fit, turn) - label.heading - turn)
     try:
         maker = _maker(ground.camera, tuple(ground.rotation.ravel()), ground.height, view)
-        azimuth = label.heading + turn
-        image, rotation = maker.facing(
-            ground.image, _wrapped(picture_up(label, view, fit, turn) - azimuth)
-        )
+        image, rotation = maker.facing(ground.image, ahead)
+        earlier = [maker.facing(picture, ahead)[0] for picture, _ in found]
     except ValueError as error:
         raise DatasetError(f"{label.name}: {error}") from None
+    if view.ground == "pinhole" and not view.heading_up:
+        ahead = 0.0  # as the rotation, motions keep to the camera's azimuth
+    motions = [seen_from(motion, np.zeros(2), ahead) for _, motion in found]
     tilt = np.full(2, np.nan)
     if ground.true_rotation is not None:
         true = ground.true_rotation @ ground.rotation.T @ maker.rotation
         tilt = tilt_between(maker.rotation, true)
-    return GroundView(image, maker.intrinsics, rotation, maker.height, tilt)
+    return GroundView(
+        image,
+        maker.intrinsics,
+        rotation,
+        maker.height,
+        tilt,
+        np.stack(earlier) if earlier else None,
+        np.array(motions) if motions else None,
+    )
 
 
 @lru_cache(maxsize=8)

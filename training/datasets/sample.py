@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cross_view_localizer.models.contract import GroundInput
+from cross_view_localizer.models.contract import Batch, GroundInput
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,9 @@ class Sample:
             resolutions are all resized to one size, as CVML does.
         name: of the row it was made from.
         reference_point: which point of the vehicle ``offset`` is the truth of.
+        earlier: (T, h, w, 3) uint8 RGB, the camera's pictures before ``ground``, latest first.
+        motion: (T, 3) where the camera was then (see `GroundInput`).
+        place: (3,) where on Earth the truth is, metres from its centre; None where nobody knows.
     """
 
     aerial: NDArray[np.uint8]
@@ -53,24 +55,13 @@ class Sample:
     cell: float
     name: str = ""
     reference_point: str = "camera"
-
-
-class Batch(NamedTuple):
-    """Samples stacked: pictures as (B, 3, H, W) 0 … 255, channels last in memory.
-
-    Pictures are uint8 as they come from the loader's processes, float32 as models take them.
-    """
-
-    aerial: Tensor
-    ground: GroundInput
-    tilt: Tensor
-    offset: Tensor
-    yaw: Tensor
-    cell: Tensor
+    earlier: NDArray[np.uint8] | None = None
+    motion: NDArray[np.float64] | None = None
+    place: NDArray[np.float64] | None = None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one view into a batch of float32 tensors."""
+    """Stack samples of one view into a batch of float32 tensors, channels last in memory."""
     return floats(stacked(samples))
 
 
@@ -88,6 +79,7 @@ def stacked(samples: Sequence[Sample]) -> Batch:
         numbers([s.intrinsics for s in samples]),
         numbers([s.rotation for s in samples]),
         numbers([s.height for s in samples]),
+        *_earlier(samples),
     )
     return Batch(
         pictures([s.aerial for s in samples]),
@@ -96,17 +88,27 @@ def stacked(samples: Sequence[Sample]) -> Batch:
         numbers([s.offset for s in samples]),
         numbers([s.yaw for s in samples]),
         numbers([s.cell for s in samples]),
+        torch.from_numpy(np.stack([_UNKNOWN if s.place is None else s.place for s in samples])),
     )
+
+
+_UNKNOWN = np.full(3, np.nan)
+
+
+def _earlier(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
+    """Stack as many earlier pictures, and the motions, as all samples have."""
+    count = min(0 if s.earlier is None else len(s.earlier) for s in samples)
+    if count == 0:
+        return None, None
+    pictures = np.stack([s.earlier[:count] for s in samples])  # type: ignore[index]
+    motions = np.stack([s.motion[:count] for s in samples])  # type: ignore[index]
+    moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3)
+    return moved, torch.from_numpy(motions.astype(np.float32))
 
 
 def floats(batch: Batch) -> Batch:
     """Return a batch with float32 pictures, made where the batch is: on the GPU, if it is there."""
-
-    def made(part: Any) -> Any:
-        return part.float() if isinstance(part, Tensor) and part.dtype == torch.uint8 else part
-
-    parts = {name: made(part) for name, part in batch._asdict().items()}
-    return Batch(**parts | {"ground": GroundInput(*map(made, batch.ground))})
+    return batch.each(lambda part: part.float() if part.dtype == torch.uint8 else part)
 
 
 def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:

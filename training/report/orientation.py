@@ -44,25 +44,6 @@ class Turned:
     margin: float
 
 
-def peak_logit(model: CrossViewModel, aerial: Any, ground: Any) -> Tensor:
-    """Return (B,) the highest activation before the softmax, where the model shows it (CVML does).
-
-    Others show log mass only, which is normalised: its peak then, which says how concentrated the
-    answer is. `peak_kind` names which of the two it was.
-    """
-    if peak_kind(model) == "logit":
-        network: Any = model
-        matching = network.matching_map(aerial, ground)
-        return network.logits(aerial, ground, matching).float().flatten(1).amax(dim=1)
-    return model.match(aerial, ground).log_mass.flatten(1).amax(dim=1)
-
-
-def peak_kind(model: CrossViewModel) -> Literal["logit", "log mass"]:
-    """Return what `peak_logit` compares for this model."""
-    shown = hasattr(model, "logits") and hasattr(model, "matching_map")
-    return "logit" if shown else "log mass"
-
-
 class Remembering(Reader):
     """A reader that opens a row's pictures once, however often it is turned."""
 
@@ -158,7 +139,7 @@ def _peaks(network: CrossViewModel, batches: list[Batch]) -> Tensor:
     for batch in batches:
         aerial = network.encode_aerial(batch.aerial) if up else still
         ground = still if up else network.encode_ground(batch.ground)
-        peaks.append(peak_logit(network, aerial, ground))
+        peaks.append(network.peak(aerial, ground))
     return torch.stack(peaks, dim=1)
 
 

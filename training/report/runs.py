@@ -15,13 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cross_view_localizer.models.weights import LoadedModel
 from training import metrics
 from training.datasets.pair import Reader
 from training.report import samples
-from training.report.orientation import Turns, classify, peak_kind
+from training.report.orientation import Turns, classify
 from training.report.plan import Plan, PlanError, Run
 from training.report.published import UNIFORM
 from training.scoring import Frames, HeadingNoise, Scored, drawn, score
@@ -70,7 +72,7 @@ class Bench:
         load: weights file → model, the newest one cached.
         batch_size, workers, device: of the runs.
         fresh: run again what is there.
-        sigmas: found for (model, set, fit).
+        errors: found for (model, set, fit): longitudinal, lateral, metres per cell.
     """
 
     plan: Plan
@@ -81,7 +83,7 @@ class Bench:
     workers: int = 0
     device: str = "auto"
     fresh: bool = False
-    sigmas: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
+    errors: dict[tuple[str, str, str | None], NDArray[np.float64]] = field(default_factory=dict)
 
     def done(self, job: Job) -> samples.Columns:
         """Return the rows of a job that ran."""
@@ -123,7 +125,7 @@ class Bench:
         if sigma is not None:
             about["sigma"] = sigma
         if model is not None and job.kind == "turns":
-            about["compared"] = peak_kind(model.model)
+            about["compared"] = model.model.peak_kind
         note.write_text(json.dumps(about, indent=2) + "\n")
         return True
 
@@ -192,22 +194,21 @@ class Bench:
         name = run.fit_sigma
         if name is None or model is None or job.kind != "errors":
             return None
-        network: Any = model.model
-        if not hasattr(network, "set_sigma"):
-            raise PlanError(
-                f"row '{job.row}': fit_sigma, but model '{model.name}' has no Gaussian to fit: "
-                "leave it out"
-            )
         key = (model.identifier, name, run.fit)
-        if key not in self.sigmas:
+        if key not in self.errors:
             fit = replace(job, set=name, limit=None)
             frames = self._frames(fit, self.build(name), model, run.fit)
             found = score(model, frames, self.batch_size, self.workers, self.device)
             ones: Iterable[Scored] = bar(found, f"{fit.stem} sigma", len(frames))
-            gsd = network.view.output_gsd
-            self.sigmas[key] = metrics.gaussian_sigma([e.mode_error / e.cell * gsd for e in ones])
-        network.set_sigma(self.sigmas[key])
-        return self.sigmas[key]
+            self.errors[key] = np.array([(e.longitudinal, e.lateral, e.cell) for e in ones])
+        rows = self.errors[key]
+        fitted = model.model.fit_errors(rows[:, :2], rows[:, 2])
+        if fitted is None:
+            raise PlanError(
+                f"row '{job.row}': fit_sigma, but model '{model.name}' has no Gaussian to fit: "
+                "leave it out"
+            )
+        return fitted.sigma
 
 
 def bar(rows: Iterable[Any], name: str, count: int) -> Iterable[Any]:
