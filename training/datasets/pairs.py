@@ -51,9 +51,7 @@ class PairDataset(Dataset[Sample]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose what `seed` draws: the same epoch gives the same samples, in any order or
-        process.
-        """
+        """Choose what `seed` draws: an epoch's samples are the same in any order or process."""
         self.epoch = epoch
 
     def __len__(self) -> int:
