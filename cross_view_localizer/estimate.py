@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from cross_view_localizer.prior.prior import Prior
 
 
+Motion = tuple[float, float, float]
+"""A planar pose in another: x, y (metres) and yaw (radians, counter-clockwise)."""
+
+
 class Reason(str, Enum):
     """Why a frame has no pose; the values are what ``~/estimate`` and the diagnostics say."""
 
     NO_IMAGE = "no_image"
     BAD_IMAGE = "bad_image"  # unknown encoding, wrong size, truncated or undecodable data
+    FEW_FRAMES = "few_frames"  # the model needs more frames than were given
     NO_CAMERA_INFO = "no_camera_info"
     BAD_CAMERA_INFO = "bad_camera_info"  # K = 0, or a camera that the view can't be made from
     NO_EXTRINSICS = "no_extrinsics"
-    WAITING = "waiting"  # the prior for this stamp is still on its way
     NO_FIX = "no_fix"
     STALE_PRIOR = "stale_prior"
     HEADING_UNKNOWN = "heading_unknown"
@@ -52,12 +56,16 @@ class Frame:
         stamp: time of acquisition, nanoseconds.
         camera: intrinsics and distortion.
         camera_in_base: takes points of the camera's optical frame to ``base_link``.
+        earlier: frames of the same camera before this one, the latest first, each with where
+            ``base_link`` was then: (x, y, yaw) in ``base_link`` now, by odometry. For models that
+            take several; others, and frames beyond those a model takes, are left alone.
     """
 
     image: NDArray[np.uint8]
     stamp: int
     camera: Camera
     camera_in_base: RigidTransform
+    earlier: tuple[tuple[Frame, Motion], ...] = ()
 
 
 @dataclass(frozen=True)

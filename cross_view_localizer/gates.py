@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.belief.modes import Mode
-from cross_view_localizer.estimate import Frame, Reason
+from cross_view_localizer.estimate import Frame, Motion, Reason
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.poses import is_positive_definite
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
+from cross_view_localizer.views import View
 
 
 class Refused(Exception):
@@ -40,6 +41,27 @@ def checked_frame(frame: Frame | None) -> Frame:
             "as the camera's calibration says",
         )
     return frame
+
+
+def checked_earlier(frame: Frame, view: View) -> tuple[tuple[Frame, Motion], ...]:
+    """Return the earlier frames that a view takes.
+
+    Raises:
+        Refused: fewer than it needs, of another camera, or with a motion that isn't finite.
+    """
+    if few := view.few_frames(1 + len(frame.earlier)):
+        raise Refused(Reason.FEW_FRAMES, few)
+    taken = frame.earlier[: view.frames - 1]
+    for earlier, motion in taken:
+        checked_frame(earlier)
+        same = earlier.camera == frame.camera and earlier.camera_in_base == frame.camera_in_base
+        if not same or not np.isfinite(motion).all():
+            raise Refused(
+                Reason.BAD_IMAGE,
+                f"an earlier frame with the motion {motion}: expected the newest one's camera and "
+                "mounting, and a finite motion",
+            )
+    return taken
 
 
 def checked_prior(prior: Prior | PriorRefusal | None, needs_heading: bool) -> Prior:
@@ -90,8 +112,8 @@ def check_reach(prior: Prior, sigmas: float, half: float) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the gates judge; all of it is about ``base_link``.
+class Judged:
+    """What the gates look at; all of it is about ``base_link``.
 
     Attributes:
         prior: what placed the patch.
@@ -110,14 +132,14 @@ class Answer:
     image_covariance: NDArray[np.float64]
 
 
-def gate(config: LocalizerConfig, answer: Answer) -> tuple[Reason, str] | None:
+def gate(config: LocalizerConfig, judged: Judged) -> tuple[Reason, str] | None:
     """Return why an answer is not to be trusted; None where it is."""
     return (
-        _sound(answer.covariance)
-        or _heading_searched(config.heading_sigmas, answer)
-        or _certain(config.max_std, answer.covariance)
-        or _alone(config.max_second_mode, answer.modes)
-        or _agreeing(config.max_prior_distance, answer)
+        _sound(judged.covariance)
+        or _heading_searched(config.heading_sigmas, judged)
+        or _certain(config.max_std, judged.covariance)
+        or _alone(config.max_second_mode, judged.modes)
+        or _agreeing(config.max_prior_distance, judged)
     )
 
 
@@ -130,8 +152,8 @@ def _sound(covariance: NDArray[np.float64]) -> _Verdict:
     return Reason.COVARIANCE_NOT_PD, "the covariance is not positive definite"
 
 
-def _heading_searched(sigmas: float, answer: Answer) -> _Verdict:
-    sigma, searched = math.sqrt(float(answer.prior.covariance[2, 2])), answer.searched_yaw
+def _heading_searched(sigmas: float, judged: Judged) -> _Verdict:
+    sigma, searched = math.sqrt(float(judged.prior.covariance[2, 2])), judged.searched_yaw
     if sigmas * sigma <= searched:
         return None
     return Reason.HEADING_TOO_WIDE, (
@@ -157,14 +179,14 @@ def _alone(max_second_mode: float, modes: Sequence[Mode]) -> _Verdict:
     )
 
 
-def _agreeing(limit: float, answer: Answer) -> _Verdict:
+def _agreeing(limit: float, judged: Judged) -> _Verdict:
     """Compare by Mahalanobis' distance: σ of the difference of two independent Gaussians.
 
     The limit is generous, because receivers understate their errors between houses.
     """
-    prior = answer.prior
-    offset = answer.image_position - (prior.x, prior.y)
-    both = answer.image_covariance + prior.covariance[:2, :2]
+    prior = judged.prior
+    offset = judged.image_position - (prior.x, prior.y)
+    both = judged.image_covariance + prior.covariance[:2, :2]
     distance = math.sqrt(float(offset @ np.linalg.solve(both, offset)))
     if limit == 0 or distance <= limit:
         return None

@@ -99,6 +99,25 @@ class MapFrame:
         return np.stack([lat, lon], axis=-1)
 
 
+def to_earth(datum: Datum, xy: ArrayLike) -> NDArray[np.float64]:
+    """Return (..., 3) metres from the Earth's centre of places (..., 2) in a datum's ``map``.
+
+    On the plane that touches WGS84's ellipsoid at the datum: distances within a datum stay as they
+    are, and those between places of different datums are right to the curvature. For telling what
+    is near, cheaply; not for surveying.
+    """
+    latitude, longitude = math.radians(datum.latitude), math.radians(datum.longitude)
+    sine, cosine = math.sin(latitude), math.cos(latitude)
+    east = np.array([-math.sin(longitude), math.cos(longitude), 0.0])
+    outward = np.array([math.cos(longitude), math.sin(longitude), 0.0])
+    north = -sine * outward + np.array([0.0, 0.0, cosine])
+    flattened = 1 - 0.00669437999014  # 1 − e² of WGS84
+    radius = 6378137.0 / math.sqrt(cosine**2 + flattened * sine**2)
+    origin = radius * (cosine * outward + np.array([0.0, 0.0, flattened * sine]))
+    points = np.asarray(xy, dtype=np.float64)
+    return origin + points[..., :1] * east + points[..., 1:] * north
+
+
 def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:
     """Return radians brought into [-π, π), same shape (a 0-d array acts as a float)."""
     return np.asarray((np.asarray(angle, dtype=np.float64) + np.pi) % (2.0 * np.pi) - np.pi)

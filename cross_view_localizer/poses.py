@@ -49,6 +49,25 @@ def to_base(
     return (x, y, (yaw + math.pi) % (2 * math.pi) - math.pi), result
 
 
+def seen_from(
+    motion: tuple[float, float, float], xy: NDArray[np.float64], yaw: float
+) -> tuple[float, float, float]:
+    """Return the motion of a frame that is fixed to a moving one.
+
+    Args:
+        motion: (x, y, yaw) of the moving frame then, in itself now.
+        xy: (2,) where the fixed frame lies in the moving one, metres; yaw: how it is turned.
+
+    Returns:
+        (x, y, yaw) of the fixed frame then, in itself now; the yaw is the same.
+    """
+    c, s = math.cos(motion[2]), math.sin(motion[2])
+    away_x = motion[0] + c * xy[0] - s * xy[1] - xy[0]
+    away_y = motion[1] + s * xy[0] + c * xy[1] - xy[1]
+    c, s = math.cos(yaw), math.sin(yaw)
+    return float(c * away_x + s * away_y), float(c * away_y - s * away_x), motion[2]
+
+
 def is_positive_definite(covariance: NDArray[np.float64]) -> bool:
     """Return whether a symmetric matrix is finite and positive definite."""
     if not np.isfinite(covariance).all():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,14 @@ class View:
         heading_up: the aerial picture's up is the camera's azimuth; otherwise it is north, and a
             panorama's middle column looks north.
         estimates_heading: match() gives a distribution over headings too.
+        stretch: a pinhole camera's whole picture is squeezed into the ground picture's size, as
+            some published protocols do (fx and fy differ then); otherwise its middle is cut to that
+            size's aspect ratio. For training and driving alike.
+        frames: ground pictures that it takes, the newest and those before it.
+        fewest_frames: how many it can do with; None: no fewer than ``frames``.
+
+    Raises:
+        ValueError: frames that make no sense.
     """
 
     ground: Literal["pinhole", "panorama"]
@@ -35,3 +43,33 @@ class View:
     aerial_ahead: float = 0.0
     heading_up: bool = True
     estimates_heading: bool = False
+    stretch: bool = False
+    frames: int = 1
+    fewest_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.needed_frames <= self.frames:
+            raise ValueError(
+                f"view of {self.frames} frames, at least {self.needed_frames}: expected one or "
+                "more, and no fewer than the least"
+            )
+
+    @property
+    def needed_frames(self) -> int:
+        """How many frames it can do with."""
+        return self.frames if self.fewest_frames is None else self.fewest_frames
+
+    def few_frames(self, given: int) -> str:
+        """Return one line where ``given`` frames are too few, else nothing."""
+        if given >= self.needed_frames:
+            return ""
+        return (
+            f"{given} {'frame' if given == 1 else 'frames'}: the model needs {self.needed_frames} "
+            "with the motion between them"
+        )
+
+    @classmethod
+    def completed(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        """Return a stored view's fields with the defaults of those that it was stored without."""
+        known = {field.name: field.default for field in fields(cls)}
+        return {**known, **stored}

@@ -50,7 +50,7 @@ SWITCHES = (
     ("autostart", "false: leave configure and activate to a lifecycle manager"),
 )
 TOPICS = (
-    ("image", "sensor_msgs/Image; image/compressed follows it"),
+    ("image", "sensor_msgs/Image; with image_transport:=compressed what is below it"),
     ("camera_info", "sensor_msgs/CameraInfo"),
     ("fix", "sensor_msgs/NavSatFix"),
     ("odom", "nav_msgs/Odometry"),
@@ -108,8 +108,6 @@ def start(context: LaunchContext) -> list[object]:
     if with_rviz:
         overrides["view_frame"] = view_frame(value["namespace"])
     remappings = [(name, value[name]) for name, _ in TOPICS if value[name] != name]
-    if value["image"] != "image":
-        remappings.append(("image/compressed", f"{value['image']}/compressed"))
     said = ", ".join(f"{name}: {given}" for name, given in overrides.items()) or "nothing"
     actions: list[object] = [
         LogInfo(msg=f"{PACKAGE}: {value['params_file']}, overridden: {said}"),

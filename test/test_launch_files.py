@@ -56,13 +56,10 @@ def test_without_arguments_the_file_decides() -> None:
     assert node.kwargs["remappings"] == []
 
 
-def test_topics_are_remapped_and_the_compressed_one_follows() -> None:
+def test_topics_are_remapped() -> None:
     module = stand_in.load("localizer.launch.py")
     (node,) = stand_in.of_kind(stand_in.start(module, image="/camera/image"), "Node")
-    assert node.kwargs["remappings"] == [
-        ("image", "/camera/image"),
-        ("image/compressed", "/camera/image/compressed"),
-    ]
+    assert node.kwargs["remappings"] == [("image", "/camera/image")]
 
 
 def test_fast_dds_profile_is_loaded_unless_the_user_has_one(

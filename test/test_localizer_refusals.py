@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.estimate import Estimate, Frame, Reason
-from cross_view_localizer.gates import Answer, gate
+from cross_view_localizer.gates import Judged, gate
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.map.satellite_map import MapError, Patch
@@ -262,8 +262,8 @@ def test_a_covariance_that_is_none(world: FlatWorld, frame: Frame, variance: flo
 @pytest.mark.parametrize("entry", [math.nan, math.inf, -1.0])
 def test_the_answers_covariance_passes_the_same_gate(entry: float) -> None:
     covariance = np.diag([1.0, entry, 0.1])
-    answer = Answer(prior_at(0, 0, 0.0), math.inf, covariance, [], np.zeros(2), np.eye(2))
-    found = gate(LocalizerConfig(max_std=math.inf), answer)
+    judged = Judged(prior_at(0, 0, 0.0), math.inf, covariance, [], np.zeros(2), np.eye(2))
+    found = gate(LocalizerConfig(max_std=math.inf), judged)
     assert found is not None and found[0] is Reason.COVARIANCE_NOT_PD
 
 

@@ -26,6 +26,17 @@ def test_manifest_is_valid_and_agrees_with_the_module() -> None:
     assert package.get_build_type() == "ament_cmake"
 
 
+def test_what_the_launch_files_start_is_depended_on() -> None:
+    package = parse_package(str(ROOT / "package.xml"))
+    needed = {dependency.name for dependency in package.exec_depends}
+    text = "".join(path.read_text() for path in (ROOT / "launch").glob("*.launch.py"))
+    started = set(re.findall(r'package="(\w+)"', text))
+    verbs = set(re.findall(r'"ros2", "(\w+)"', text))
+    assert started == {"robot_localization", "rviz2"} and verbs == {"bag"}
+    # Our bags are MCAP, for which Humble's `ros2 bag` needs a plugin of its own.
+    assert started | {f"ros2{verb}" for verb in verbs} | {"rosbag2_storage_mcap"} <= needed
+
+
 def test_cmake_builds_every_message() -> None:
     listed = re.findall(r"^  (msg/\w+\.msg)$", (ROOT / "CMakeLists.txt").read_text(), re.M)
     assert listed == sorted(str(p.relative_to(ROOT)) for p in (ROOT / "msg").glob("*.msg"))

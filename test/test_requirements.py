@@ -88,6 +88,12 @@ def test_the_vehicle_keeps_numpy_1_and_opencv_4() -> None:
     assert re.match(r"opencv-python-headless==4\.", vehicle["opencv-python-headless"])
 
 
+def test_the_vehicle_takes_no_attrs_that_is_too_old_for_the_map() -> None:
+    """Affine of rasterio has cached properties and slots, which attrs knows from 23.2 on."""
+    least = re.search(r"(>=|==)(\d+)\.(\d+)", pinned("vehicle")["attrs"])
+    assert least and (int(least[2]), int(least[3])) >= (23, 2)
+
+
 @pytest.mark.parametrize("name", ["core", "ros", "demo", "training", "test", "convert", "vehicle"])
 def test_never_asks_for_what_pypi_has_under_another_meaning(name: str) -> None:
     # torchvision must match torch to the build: see core.txt.

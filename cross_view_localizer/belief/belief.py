@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap, log_sum
 from cross_view_localizer.grid import Grid
 
 
 @dataclass(frozen=True)
 class Belief:
-    """A distribution over positions of the camera and over a few headings.
+    """A distribution over positions of the camera and its headings, a few or all in each cell.
 
     Attributes:
         grid: cells of the positions.
@@ -23,6 +24,7 @@ class Belief:
         yaw_offsets: (R,) radians: the camera's azimuth minus the one that was given.
         heatmap: (H, W), summed over the headings.
         prior_in_yaw: the given heading's distribution was multiplied in.
+        headings: in each cell, where they are continuous; R is 1 then, and ``yaw_offsets`` 0.
     """
 
     grid: Grid
@@ -30,6 +32,7 @@ class Belief:
     yaw_offsets: NDArray[np.float64]
     heatmap: Heatmap
     prior_in_yaw: bool = False
+    headings: CellHeadings | None = None
 
     @classmethod
     def from_scores(
@@ -39,10 +42,12 @@ class Belief:
         grid: Grid,
         calibration: Calibration | None = None,
         support: NDArray[np.bool_] | None = None,
+        headings: CellHeadings | None = None,
     ) -> Belief:
         """Temper (R, H, W) log scores, mix in the background, and normalise over the support.
 
-        The temperature acts on the joint distribution, before headings are summed over.
+        The temperature acts on the joint distribution, before headings are summed over. The
+        background is even over positions and the few headings; continuous ones stay as they are.
 
         Raises:
             ValueError: where shapes differ, scores hold NaN, or no cell is left.
@@ -57,6 +62,14 @@ class Belief:
             )
         if np.isnan(logits).any():
             raise ValueError("scores hold NaN: expected log mass; is the network's input finite?")
+        if headings is not None:
+            if logits.shape != (1, *headings.mean.shape):
+                raise ValueError(
+                    f"scores of shape {logits.shape} with headings of {headings.mean.shape}: "
+                    "expected one heading of the heatmap's shape"
+                )
+            headings, factor = headings.tempered(chosen.temperature)
+            logits = logits + factor
         if support is not None:
             logits = np.where(support, logits, -np.inf)
         logits = logits - log_sum(logits)
@@ -64,14 +77,20 @@ class Belief:
             inside = np.broadcast_to(True if support is None else support, logits.shape)
             even = np.where(inside, math.log(chosen.background / inside.sum()), -np.inf)
             logits = np.logaddexp(logits + math.log1p(-chosen.background), even)
-        return cls._of(grid, logits, offsets)
+        return cls._of(grid, logits, offsets, headings)
 
     @classmethod
     def _of(
-        cls, grid: Grid, log_joint: NDArray[np.float64], offsets: NDArray[np.float64]
+        cls,
+        grid: Grid,
+        log_joint: NDArray[np.float64],
+        offsets: NDArray[np.float64],
+        headings: CellHeadings | None,
     ) -> Belief:
         summed = np.logaddexp.reduce(log_joint, axis=0) if len(offsets) > 1 else log_joint[0]
-        return cls(grid, log_joint, offsets, Heatmap(grid, summed.astype(np.float32)))
+        return cls(
+            grid, log_joint, offsets, Heatmap(grid, summed.astype(np.float32)), headings=headings
+        )
 
     def times_prior(
         self,
@@ -90,10 +109,14 @@ class Belief:
         offset = self.grid.pixel_to_map(np.stack([columns, rows], axis=-1)) - np.asarray(mean)
         precision = np.linalg.inv(np.asarray(covariance, dtype=np.float64))
         joint = self.log_joint - 0.5 * np.einsum("...i,ij,...j->...", offset, precision, offset)
-        in_yaw = yaw_variance is not None and len(self.yaw_offsets) > 1
-        if yaw_variance is not None and in_yaw:
+        headings, in_yaw = self.headings, False
+        if yaw_variance is not None and headings is not None:
+            headings, factor = headings.times(yaw_variance)
+            joint, in_yaw = joint + factor, True
+        elif yaw_variance is not None and len(self.yaw_offsets) > 1:
             joint = joint - 0.5 * (self.yaw_offsets**2 / yaw_variance)[:, None, None]
-        product = self._of(self.grid, joint - log_sum(joint), self.yaw_offsets)
+            in_yaw = True
+        product = self._of(self.grid, joint - log_sum(joint), self.yaw_offsets, headings)
         return replace(product, prior_in_yaw=in_yaw)
 
     def moved(self, grid: Grid) -> Belief:

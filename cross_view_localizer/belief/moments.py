@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.belief.heading import beyond
+from cross_view_localizer.belief.headings import CellHeadings
 from cross_view_localizer.belief.heatmap import Heatmap
 from cross_view_localizer.belief.modes import basins, cell_axes, second_moments
+from cross_view_localizer.belief.searched import unsearched_variance
 
 
 def mode_weights(heatmap: Heatmap, calibration: Calibration) -> NDArray[np.float64]:
@@ -33,12 +34,13 @@ def moments(
 
     Second moments about the mode, not about the mean: then the expected squared error under the
     distribution is the covariance. The heading is the circular mean around the mode (2 m), since
-    far modes have headings of their own. With a single heading, row and column 2 hold its floor.
+    far modes have headings of their own. With a single heading, row and column 2 hold its floor;
+    with continuous ones, each cell's spread and the spread between the cells.
 
     Args:
-        given_yaw_std: radians, of the heading that the searched ones lie around. Where the truth
-            may lie beyond them, the heading's variance grows (see :func:`.heading.beyond`). None
-            where the searched headings have nothing to do with a given one.
+        given_yaw_std: radians, of the heading that the searched ones lie around: the variance
+            grows by what may lie beyond them (see :func:`.unsearched_variance`). None where the
+            searched headings have nothing to do with a given one.
     """
     heatmap, offsets = belief.heatmap, belief.yaw_offsets
     weights = mode_weights(heatmap, calibration)
@@ -47,6 +49,8 @@ def moments(
     result[:2, :2] = second_moments(weights, (u, v), heatmap.grid)
     result[:2, :2] += np.eye(2) * calibration.floor_std**2
     result[2, 2] = calibration.yaw_std**2
+    if belief.headings is not None:
+        return _with_cell_headings(belief, belief.headings, weights, (u, v), result)
     if len(offsets) == 1:
         return float(offsets[0]), result
     joint = np.exp(belief.log_joint)
@@ -60,9 +64,32 @@ def moments(
     mass = share.sum(axis=(1, 2))
     result[2, 2] += mass @ delta**2 + step**2 / 12
     if given_yaw_std is not None:
-        result[2, 2] += beyond(mass, offsets, yaw, given_yaw_std, belief.prior_in_yaw)
+        result[2, 2] += unsearched_variance(mass, offsets, yaw, given_yaw_std, belief.prior_in_yaw)
     per_cell = np.tensordot(delta, share, axes=1)
     columns, rows = np.arange(per_cell.shape[1]) - u, np.arange(per_cell.shape[0]) - v
+    local = np.array([per_cell.sum(axis=0) @ columns, rows @ per_cell.sum(axis=1)])
+    result[:2, 2] = result[2, :2] = cell_axes(heatmap.grid) @ local
+    return yaw, result
+
+
+def _with_cell_headings(
+    belief: Belief,
+    headings: CellHeadings,
+    weights: NDArray[np.float64],
+    uv: tuple[float, float],
+    result: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64]]:
+    """Fill row and column 2 of ``result`` from one heading distribution in each cell."""
+    heatmap = belief.heatmap
+    near = heatmap.distance(heatmap.peak_xy()) <= max(2.0, heatmap.grid.gsd)
+    around = heatmap.mass * near * headings.resultant
+    sine, cosine = np.sin(headings.mean), np.cos(headings.mean)
+    yaw = math.atan2(float((around * sine).sum()), float((around * cosine).sum()))
+    share = weights / weights.sum()
+    delta = (headings.mean - yaw + math.pi) % (2 * math.pi) - math.pi
+    result[2, 2] += float((share * (delta**2 + headings.variance)).sum())
+    per_cell = share * delta
+    columns, rows = np.arange(per_cell.shape[1]) - uv[0], np.arange(per_cell.shape[0]) - uv[1]
     local = np.array([per_cell.sum(axis=0) @ columns, rows @ per_cell.sum(axis=1)])
     result[:2, 2] = result[2, :2] = cell_axes(heatmap.grid) @ local
     return yaw, result

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
+
+# Takes one line on what makes a map worse than it could be.
+Warn = Callable[[str], None]
 
 
 class MapError(ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import warnings
 
@@ -12,9 +11,8 @@ from pyproj.exceptions import CRSError
 from pyproj.transformer import TransformerGroup
 
 from cross_view_localizer.geo import Datum, MapFrame
+from cross_view_localizer.map.bands import Warn
 from cross_view_localizer.map.raster import MapError, Raster
-
-logger = logging.getLogger(__name__)
 
 
 def raster_crs(raster: Raster, given: str | None) -> pyproj.CRS:
@@ -66,12 +64,12 @@ def middle_of(raster: Raster, crs: pyproj.CRS) -> Datum:
         ) from error
 
 
-def operation(frame: MapFrame, crs: pyproj.CRS, path: str) -> pyproj.Transformer:
+def operation(frame: MapFrame, crs: pyproj.CRS, path: str, warn: Warn) -> pyproj.Transformer:
     """Return the most exact installed operation from ``map`` to a CRS at the datum.
 
     One operation for the whole map: PROJ would otherwise choose anew at every point, with steps
     between. National grids (British, German, Dutch, …) need a shift file for better than some
-    metres; where it is not installed, that is said.
+    metres; where it is not installed, ``warn`` is told.
     """
     lat, lon = frame.datum.latitude, frame.datum.longitude
     around = AreaOfInterest(
@@ -96,10 +94,10 @@ def operation(frame: MapFrame, crs: pyproj.CRS, path: str) -> pyproj.Transformer
     ]
     if missing:
         accuracy, grid_name = min(missing)
-        logger.warning(
-            "map %s: %s is reached to about %g m only; for %g m install PROJ's grid: "
-            "pyproj sync --file %s (or warp the map to UTM where it is)",
-            *(path, crs.name, chosen.accuracy, accuracy, grid_name),
+        warn(
+            f"map {path}: {crs.name} is reached to about {chosen.accuracy:g} m only; for "
+            f"{accuracy:g} m install PROJ's grid: pyproj sync --file {grid_name} (or warp the map "
+            "to UTM where it is)"
         )
     # The group's own transformers belong to the thread that made them; those from a pipeline don't.
     return pyproj.Transformer.from_pipeline(chosen.definition)

@@ -6,7 +6,6 @@ raster, corner-based as rasterio has them (the first pixel spans 0 … 1).
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import warnings
@@ -20,9 +19,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from cross_view_localizer.map.bands import Bands, MapError
-
-logger = logging.getLogger(__name__)
+from cross_view_localizer.map.bands import Bands, MapError, Warn
 
 # GDAL's block cache is 5 % of the machine's memory by default; this caps it for the process.
 GDAL_CACHE_BYTES = 48 << 20
@@ -71,12 +68,13 @@ class Raster:
 
     Args:
         path: whatever GDAL opens.
+        warn: told that reading will be slow.
 
     Raises:
         MapError: unreadable, or of a pixel type that is no picture.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, warn: Warn) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._overviews: dict[int, Any] = {}
@@ -94,11 +92,10 @@ class Raster:
             self.dataset.driver in SEQUENTIAL_DRIVERS
             and self.width * self.height > SEQUENTIAL_PIXELS
         ):
-            logger.warning(
-                "map %s is a %s of %d x %d px, which has to be decoded from its top for every new "
-                "place: convert it once: "
-                "gdal_translate -co TILED=YES -co COMPRESS=DEFLATE %s map.tif",
-                *(path, self.dataset.driver, self.width, self.height, path),
+            warn(
+                f"map {path} is a {self.dataset.driver} of {self.width} x {self.height} px, which "
+                "has to be decoded from its top for every new place: convert it once: "
+                f"gdal_translate -co TILED=YES -co COMPRESS=DEFLATE {path} map.tif"
             )
 
     def _open(self, **options: Any) -> Any:

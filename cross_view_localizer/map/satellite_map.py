@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cross_view_localizer.geo import MAX_DISTANCE, Datum, MapFrame
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.bands import Warn
 from cross_view_localizer.map.crs import middle_of, operation, raster_crs
 from cross_view_localizer.map.metadata import MapMetadata, read_metadata
 from cross_view_localizer.map.raster import MapError, Raster
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 BLOCK = 1024
 # The longest side of a patch.
 MAX_SIDE = 8192
+# Further from the datum than this, the plane is off by 0.1 m and the datum probably wrong.
+FAR_DATUM = 30_000.0
+# Imagery lies a few metres off: more than this was probably not meant in metres.
+LARGE_OFFSET = 30.0
 # Positions are projected at every so many pixels and interpolated between: off by under 0.02 px.
 LATTICE = 64
 
@@ -64,7 +69,12 @@ class SatelliteMap:
     """
 
     def __init__(
-        self, raster: Raster, metadata: MapMetadata, crs: pyproj.CRS, datum: Datum | None
+        self,
+        raster: Raster,
+        metadata: MapMetadata,
+        crs: pyproj.CRS,
+        datum: Datum | None,
+        warn: Warn,
     ) -> None:
         self.metadata = metadata
         self.offset = metadata.offset
@@ -73,8 +83,8 @@ class SatelliteMap:
         self._windows = SourceWindows(raster)
         self.datum = datum or metadata.datum or middle_of(raster, crs)
         self.frame = MapFrame(self.datum)
-        self._to_crs = operation(self.frame, crs, raster.path)
-        self.gsd = self._native_gsd()
+        self._to_crs = operation(self.frame, crs, raster.path, warn)
+        self.gsd = self._native_gsd(warn)
 
     @classmethod
     def open(
@@ -84,6 +94,7 @@ class SatelliteMap:
         datum: Datum | None = None,
         crs: str | None = None,
         offset: tuple[float, float] = (0.0, 0.0),
+        warn: Warn = logger.warning,
     ) -> SatelliteMap:
         """Open any georeferenced raster that GDAL reads.
 
@@ -94,17 +105,23 @@ class SatelliteMap:
             crs: the raster's CRS, where the file has none or a wrong one, e.g. "EPSG:32630".
             offset: (x, y) metres to move the imagery by, in addition to the side file's: with
                 (2, 0), what the file shows at x is really at x + 2 (the imagery lay too far west).
+            warn: told, a line each, of what makes the map worse than it could be.
 
         Raises:
             MapError: unreadable, not georeferenced, or a datum far from it.
         """
         metadata = read_metadata(path).with_offset(offset)
-        raster = Raster(str(path))
+        raster = Raster(str(path), warn)
         try:
-            return cls(raster, metadata, raster_crs(raster, crs or metadata.crs), datum)
+            return cls(raster, metadata, raster_crs(raster, crs or metadata.crs), datum, warn)
         except BaseException:
             raster.close()
             raise
+
+    def move(self, by: tuple[float, float]) -> None:
+        """Move the imagery by (x, y) more metres."""
+        self.metadata = self.metadata.with_offset(by)
+        self.offset = self.metadata.offset
 
     def contains(self, xy: ArrayLike) -> NDArray[np.bool_]:
         """Return whether (x, y), shape (..., 2), metres in ``map``, lies on the raster.
@@ -151,7 +168,7 @@ class SatelliteMap:
         uv = np.stack([u, v], axis=-1)
         return np.nan_to_num(uv, nan=-1e7, posinf=-1e7, neginf=-1e7).clip(-1e7, 1e7)
 
-    def _native_gsd(self) -> float:
+    def _native_gsd(self, warn: Warn) -> float:
         """Metres per pixel, which also shows whether datum, CRS and transform fit together."""
         middle = self._to_crs.transform(*self._raster.middle, direction="INVERSE")
         distance = math.hypot(*middle)
@@ -159,6 +176,16 @@ class SatelliteMap:
             raise MapError(
                 f"map {self._raster.path} is {distance / 1000:.0f} km from the datum "
                 f"({self.datum.latitude}, {self.datum.longitude}): give a datum in the map, or none"
+            )
+        if distance > FAR_DATUM:
+            warn(
+                f"map {self._raster.path} is {distance / 1000:.0f} km from the datum "
+                f"({self.datum.latitude}, {self.datum.longitude}): expected one in the map, or near"
+            )
+        if math.hypot(*self.offset) > LARGE_OFFSET:
+            warn(
+                f"map {self._raster.path} is moved by {self.offset} m: expected a few metres east "
+                "and north; check the side file's offset and map_offset"
             )
         here = np.zeros(2) if self.contains((0.0, 0.0)) else np.add(middle, self.offset)
         east, north = (self._pixels(here + step) - self._pixels(here - step) for step in np.eye(2))
@@ -171,9 +198,9 @@ class SatelliteMap:
             )
         stated = self.metadata.gsd
         if stated is not None and abs(stated / gsd - 1) > 0.02:
-            logger.warning(
-                "map %s has %.4f m per pixel by its georeference, but %.4f by its side file",
-                *(self._raster.path, gsd, stated),
+            warn(
+                f"map {self._raster.path} has {gsd:.4f} m per pixel by its georeference, but "
+                f"{stated:.4f} by its side file"
             )
         return gsd
 

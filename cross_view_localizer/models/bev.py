@@ -1,15 +1,14 @@
-"""A small geometric matcher: flat-ground bird's-eye template, correlated with aerial features by
-FFT.
+"""A small geometric matcher: flat-ground bird's-eye template, correlated by FFT.
 
 Ours, not a published method. The ideas are the field's: inverse perspective mapping of features
 (HighlyAccurate, DenseFlow), exhaustive correlation over positions and a few headings
-(OrienterNet), a
-decoder over score and aerial features (CVML).
+(OrienterNet), a decoder over score and aerial features (CVML).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -17,11 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cross_view_localizer.models.contract import (
+    Batch,
     CrossViewModel,
     GroundInput,
     Scores,
+    Terms,
     log_softmax_map,
 )
+from cross_view_localizer.models.parts import losses
 from cross_view_localizer.models.parts.backbone import Pyramid, conv_bn_relu
 from cross_view_localizer.models.parts.horizon import Horizon
 from cross_view_localizer.models.parts.lift import (
@@ -44,10 +46,23 @@ VIEWS = {
 }
 # Template cells, metres ahead of and to the right of the camera (inclusive).
 REACH = {"pinhole": ((2, 41), (-20, 20)), "panorama": ((-20, 20), (-20, 20))}
-PANORAMA_ROWS = (
-    48,
-    152,
-)  # kept rows of 200: 46.8 degrees above to 46.8 below the horizon, 104 = 13 · 8
+# Of the template's weight; where less lies inside the aerial picture, its score is drawn to zero.
+LEAST_INSIDE = 0.2
+# Kept rows of 200: 46.8 degrees above to 46.8 below the horizon, 104 = 13 · 8.
+PANORAMA_ROWS = (48, 152)
+
+
+@dataclass(frozen=True)
+class BevObjective(losses.HeatmapTarget):
+    """Weights of the loss's terms; the heatmap's cross-entropy has weight 1.
+
+    Attributes:
+        yaw: of the heading's cross-entropy at the true place.
+        tilt: of the pitch and roll that the calibration misses, where they are known.
+    """
+
+    yaw: float = 0.2
+    tilt: float = 0.3
 
 
 class AerialCode(NamedTuple):
@@ -70,8 +85,7 @@ class GroundCode(NamedTuple):
     Attributes:
         template: (B, R, C, h, w) float32, weighted descriptors turned by each yaw offset.
         tilt: (B, 2) what the network believes of the camera's unmodelled pitch and roll: the first
-            in
-            pixels of the view (pitch × focal length), the second in radians × 100.
+            in pixels of the view (pitch × vertical focal length), the second in radians × 100.
     """
 
     template: Tensor
@@ -88,11 +102,15 @@ class BevModel(CrossViewModel):
         merged: channels of the pyramids' merged maps.
         yaw_offsets_deg: the headings tried around the prior's.
         heights: heights above the road, metres, at which features are gathered for each cell.
+        aerial_size: side of the aerial picture, pixels of 0.5 m, a multiple of 16; by default 192.
+            Down to the heatmap's 96 where imagery ends early, as on VIGOR's tiles: the template
+            then reaches beyond the picture, and counts by what of it lies inside.
         blind: the control without a camera: the ground picture is replaced by grey.
     """
 
     yaw_offsets: Tensor
     points: Tensor
+    objective: BevObjective = BevObjective()
 
     def __init__(
         self,
@@ -103,15 +121,17 @@ class BevModel(CrossViewModel):
         yaw_offsets_deg: tuple[float, ...] = (-3.4, 0.0, 3.4),
         heights: tuple[float, ...] = (0.0, 3.0),
         blind: bool = False,
+        aerial_size: int | None = None,
     ) -> None:
         super().__init__()
         if ground not in VIEWS:
             raise ValueError(f"ground = {ground!r}: expected one of {', '.join(VIEWS)}")
-        self.view = VIEWS[ground]
+        self.view = sized(VIEWS[ground], aerial_size)
         self.wrap = ground == "panorama"
         self.blind = blind
         self.heights = tuple(heights)
         self.ahead, self.right = REACH[ground]
+        self.margin = self._margin()
         self.ground_net = Pyramid(widths, merged, wrap=self.wrap)
         self.aerial_net = Pyramid(widths, merged)
         self.horizon = Horizon(widths[2])
@@ -138,9 +158,7 @@ class BevModel(CrossViewModel):
         return self.ahead[1] - self.ahead[0] + 1, self.right[1] - self.right[0] + 1
 
     def _cell_points(self) -> Tensor:
-        """(heights · h · w, 3) points: x forward, y left, z up; template row 0 is the farthest
-        ahead.
-        """
+        """(heights · h · w, 3) points: x forward, y left, z up; row 0 is the farthest ahead."""
         forward = torch.arange(self.ahead[1], self.ahead[0] - 1, -1) * CELL
         left = -torch.arange(self.right[0], self.right[1] + 1) * CELL
         x, y = torch.meshgrid(forward, left, indexing="ij")
@@ -160,12 +178,27 @@ class BevModel(CrossViewModel):
         half = self.view.output_size // 2
         context = self.context_head(merged)[..., top : top + half, left : left + half]
         detail = x[..., 2 * top : 2 * top + 2 * half, 2 * left : 2 * left + 2 * half]
+        if self.margin:  # with what is picture as one more channel, for the template's weights
+            inside = torch.ones_like(descriptors[:, :1])
+            descriptors = F.pad(torch.cat([descriptors, inside], dim=1), (self.margin,) * 4)
         return AerialCode(torch.fft.rfft2(descriptors), context, self.detail_net(detail))
 
     def _corner(self) -> tuple[int, int]:
         """Row and column of the heatmap's first 1 m cell in the aerial descriptors."""
         spare = (self.view.aerial_size - self.view.output_size) // 4
         return spare + round(self.view.aerial_ahead / CELL), spare
+
+    def _margin(self) -> int:
+        """Cells by which the template reaches beyond the aerial picture, on the worst side."""
+        top, left = self._corner()
+        side, half = self.view.aerial_size // 2, self.view.output_size // 2
+        beyond = (
+            self.ahead[1] - top,
+            -self.right[0] - left,
+            top + half - self.ahead[0] - side,
+            left + half + self.right[1] - side,
+        )
+        return max(0, *beyond)
 
     def encode_ground(self, ground: GroundInput) -> GroundCode:
         """See CrossViewModel."""
@@ -178,8 +211,22 @@ class BevModel(CrossViewModel):
         template = self._template(merged, ground, tilt, focal)
         return GroundCode(template, tilt)
 
+    def loss(self, batch: Batch, progress: float) -> Terms:
+        """See CrossViewModel: place, heading, and the unmodelled tilt where it is known."""
+        ground = self.encode_ground(batch.ground)
+        scores = self.match(self.encode_aerial(batch.aerial), ground)
+        with losses.float32(batch):
+            truth = batch.tilt * self.tilt_scale(batch.ground)
+            terms = {
+                "tilt": losses.where_known(ground.tilt, truth),
+                "yaw": losses.yaw_cross_entropy(scores, losses.in_cells(batch), batch.yaw),
+                "place": self.objective.place(scores, batch, progress),
+            }
+            weighted = self.objective.tilt * terms["tilt"] + self.objective.yaw * terms["yaw"]
+            return terms | {"loss": terms["place"] + weighted}
+
     def _focal(self, ground: GroundInput) -> Tensor:
-        """(B,) pixels per radian at the picture's middle."""
+        """(B,) vertical pixels per radian at the picture's middle."""
         if self.wrap:
             return torch.full_like(ground.height, self.view.ground_width / (2 * math.pi))
         return ground.intrinsics[:, 1, 1]
@@ -206,7 +253,7 @@ class BevModel(CrossViewModel):
             down = (up[:, :1] * sine + up[:, 2:] * cosine) / -up[:, 1:2]
             middle = (self.view.ground_height - 1) / 2 - PANORAMA_ROWS[0]
             return middle + focal[:, None] * down, torch.stack([cosine, -sine], dim=-1)
-        x = (u[None] - ground.intrinsics[:, :1, 2]) / focal[:, None]
+        x = (u[None] - ground.intrinsics[:, :1, 2]) / ground.intrinsics[:, :1, 0]
         down = (up[:, :1] * x + up[:, 2:]) / -up[:, 1:2]
         level = ground.intrinsics[:, 1:2, 2] + focal[:, None] * down
         return level, torch.stack([torch.ones_like(x), -x], dim=-1)
@@ -234,9 +281,7 @@ class BevModel(CrossViewModel):
         return project_pinhole(optical, ground.intrinsics.float(), size)
 
     def _turn(self, template: Tensor, weight: Tensor) -> Tensor:
-        """Turn (B, C, h, w) about the camera by each yaw offset, at unit total weight: (B, R, C,
-        h, w).
-        """
+        """Turn (B, C, h, w) about the camera by each offset, at unit weight: (B, R, C, h, w)."""
         batch, channels, rows, columns = template.shape
         count = len(self.yaw_offsets)
         stacked = torch.cat([template, weight[:, None]], dim=1)
@@ -249,15 +294,15 @@ class BevModel(CrossViewModel):
             align_corners=True,
         )
         total = turned[:, -1:].sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
-        return (turned[:, :-1] / total).view(batch, count, channels, rows, columns)
+        kept = turned if self.margin else turned[:, :-1]
+        return (kept / total).view(batch, count, -1, rows, columns)
 
     def _turn_grid(self) -> Tensor:
-        """(R, h, w, 2) normalised places: where the cell of the turned template lies in the
-        unturned one.
+        """(R, h, w, 2) normalised places of the turned template's cells in the unturned one.
 
         The picture's up is the prior azimuth; a camera turned counter-clockwise by a sees, at the
-        cell with
-        (forward, left) = p of that picture, what its own template holds at p turned by −a.
+        cell with (forward, left) = p of that picture, what its own template holds at p turned by
+        −a.
         """
         p = self.points[: self.points.shape[0] // len(self.heights), :2].view(*self._lengths(), 2)
         c, s = self.yaw_offsets.cos()[:, None, None], self.yaw_offsets.sin()[:, None, None]
@@ -269,9 +314,7 @@ class BevModel(CrossViewModel):
         return torch.stack([u / (columns - 1) * 2 - 1, v / (rows - 1) * 2 - 1], dim=-1)
 
     def match(self, aerial: AerialCode, ground: GroundCode) -> Scores:
-        """Correlate over positions and headings, then decode; p(x, y, yaw) = p(x, y) p(yaw | x,
-        y).
-        """
+        """Correlate over positions and headings, then decode: p(x, y) p(yaw | x, y)."""
         score = self._correlate(aerial.spectrum, ground.template)
         logits = score * self.log_scale.exp()
         pooled = torch.logsumexp(logits, dim=1, keepdim=True)
@@ -286,13 +329,33 @@ class BevModel(CrossViewModel):
         return Scores(joint, self.yaw_offsets)
 
     def _correlate(self, spectrum: Tensor, template: Tensor) -> Tensor:
-        """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the heatmap's 1 m
-        cells.
-        """
-        side = self.view.aerial_size // 2
+        """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the 1 m cells."""
+        side = self.view.aerial_size // 2 + 2 * self.margin
         with torch.autocast(template.device.type, enabled=False):
             kernel = torch.fft.rfft2(template.float(), s=(side, side)).conj()
-            score = torch.fft.irfft2((kernel * spectrum[:, None]).sum(dim=2), s=(side, side))
+            product = kernel * spectrum[:, None]
+            if self.margin:
+                inside = torch.fft.irfft2(product[:, :, -1], s=(side, side))
+                product = product[:, :, :-1]
+            score = torch.fft.irfft2(product.sum(dim=2), s=(side, side))
+            if self.margin:
+                score = score / inside.clamp(min=LEAST_INSIDE)
         top, left = self._corner()
-        top, left, half = top - self.ahead[1], left + self.right[0], self.view.output_size // 2
+        top, left = top - self.ahead[1] + self.margin, left + self.right[0] + self.margin
+        half = self.view.output_size // 2
         return score[..., top : top + half, left : left + half]
+
+
+def sized(view: View, aerial_size: int | None) -> View:
+    """Return a view with another size of aerial picture.
+
+    Raises:
+        ValueError: a size that its heatmap, or the network's strides, do not fit.
+    """
+    size = view.aerial_size if aerial_size is None else aerial_size
+    if size % 16 or size < view.output_size + 2 * view.aerial_ahead / view.aerial_gsd:
+        raise ValueError(
+            f"aerial_size {size}: expected a multiple of 16 that holds the heatmap of "
+            f"{view.output_size} cells"
+        )
+    return replace(view, aerial_size=size)

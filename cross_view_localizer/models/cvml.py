@@ -8,18 +8,21 @@ gives one logit per aerial pixel (section 3.2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cross_view_localizer.models.contract import (
+    Batch,
     CrossViewModel,
     GroundInput,
     Scores,
+    Terms,
     log_softmax_map,
 )
+from cross_view_localizer.models.parts import losses
 from cross_view_localizer.models.parts.decoder import Decoder, Window
 from cross_view_localizer.models.parts.kernel import conv_kernel
 from cross_view_localizer.models.parts.safa import Safa, split_cells, unit_length
@@ -38,6 +41,22 @@ VIEWS = {
     "compact-front": View("pinhole", 240, 160, 192, 0.5, 96, 0.5, aerial_ahead=20.0),
     "compact-panorama": View("panorama", 320, 160, 192, 0.5, 96, 0.5),
 }
+
+
+@dataclass(frozen=True)
+class CvmlObjective(losses.HeatmapTarget):
+    """Weights and forms of the loss's terms; the heatmap's cross-entropy has weight 1.
+
+    Attributes:
+        nce: of infoNCE at the bottleneck: 1e4 as published, with pretrained VGG; about 1 from
+            scratch.
+        nce_form: "per_sample" as the paper writes it, "batch_wide" as the authors' code does.
+        temperature: infoNCE's τ.
+    """
+
+    nce: float = 1.0
+    nce_form: Literal["per_sample", "batch_wide"] = "per_sample"
+    temperature: float = 0.1
 
 
 class AerialEncoding(NamedTuple):
@@ -75,6 +94,9 @@ class CVML(CrossViewModel):
     Raises:
         ValueError: for sizes that do not go together.
     """
+
+    objective: CvmlObjective = CvmlObjective()
+    peak_kind: ClassVar[Literal["logit", "log mass"]] = "logit"
 
     def __init__(
         self,
@@ -178,6 +200,39 @@ class CVML(CrossViewModel):
         matching = self.matching_map(aerial, ground)
         log_mass = log_softmax_map(self.logits(aerial, ground, matching))
         return Scores(log_mass, log_mass.new_zeros(1)), matching
+
+    def peak(self, aerial: AerialEncoding, ground: Tensor) -> Tensor:
+        """See CrossViewModel: the highest logit, by which the paper ranks headings (4.4)."""
+        logits = self.logits(aerial, ground, self.matching_map(aerial, ground))
+        return logits.float().flatten(1).amax(dim=1)
+
+    def loss(self, batch: Batch, progress: float) -> Terms:
+        """See CrossViewModel: place, and infoNCE at the bottleneck (section 3.2)."""
+        own = self.objective
+        aerial, ground = self.encode_aerial(batch.aerial), self.encode_ground(batch.ground)
+        scores, matching = self.match_with_bottleneck(aerial, ground)
+        with losses.float32(batch):
+            labels = self._bottleneck_labels(batch, progress, matching.shape[-1])
+            form = losses.INFO_NCE[own.nce_form]
+            terms = {
+                "nce": form(matching, labels, own.temperature),
+                "place": own.place(scores, batch, progress),
+            }
+            return terms | {"loss": terms["place"] + own.nce * terms["nce"]}
+
+    def _bottleneck_labels(self, batch: Batch, progress: float, count: int) -> Tensor:
+        """Return the (B, count, count) labels of the matching map."""
+        view, own = self.view, self.objective
+        offset, sigma = losses.in_cells(batch), own.sigma(batch.cell, progress)
+        if own.target == "published":
+            if view.output_size != view.aerial_size or view.aerial_ahead:
+                raise ValueError(
+                    "target 'published': expected a view whose heatmap is the whole aerial picture"
+                )
+            whole = own.heatmap(offset, view.output_size, sigma, normalized=False)
+            return losses.bottleneck_labels(whole, count)
+        pixels = sigma * (view.output_gsd / view.aerial_gsd)
+        return losses.view_bottleneck_labels(view, offset, count, pixels)
 
 
 def make_view(view: str | Mapping[str, Any] | View) -> View:

@@ -8,19 +8,27 @@ retrieval. Sizes that the paper leaves open are those of CVML, so that only the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cross_view_localizer.models.contract import (
+    Batch,
     CrossViewModel,
+    Fitted,
     GroundInput,
     Scores,
+    Terms,
     log_softmax_map,
 )
 from cross_view_localizer.models.cvml import make_view
+from cross_view_localizer.models.parts import losses
 from cross_view_localizer.models.parts.kernel import conv_kernel
 from cross_view_localizer.models.parts.safa import Safa
 from cross_view_localizer.models.parts.vgg import (
@@ -31,6 +39,11 @@ from cross_view_localizer.models.parts.vgg import (
     pool_same,
 )
 from cross_view_localizer.views import View
+
+
+@dataclass(frozen=True)
+class CvrObjective:
+    """The plain L2 loss has no options."""
 
 
 class CVR(CrossViewModel):
@@ -51,6 +64,7 @@ class CVR(CrossViewModel):
     """
 
     sigma: Tensor
+    objective: CvrObjective = CvrObjective()
 
     def __init__(
         self,
@@ -102,6 +116,22 @@ class CVR(CrossViewModel):
         if not 0 < metres < float("inf"):
             raise ValueError(f"sigma of {metres} m: expected a positive number")
         self.sigma.fill_(metres)
+
+    def fit_errors(self, errors: NDArray[Any], cells: NDArray[Any]) -> Fitted:
+        """See CrossViewModel: the Gaussian gets the errors' spread, in the view's metres."""
+        scale = cells / self.view.output_gsd
+        sigma = max(float(np.sqrt(np.mean((errors / scale[:, None]) ** 2))), 1e-3)
+        self.set_sigma(sigma)
+        return Fitted(sigma, float(np.mean(np.log(2 * math.pi * (sigma * scale) ** 2))) + 1.0)
+
+    def loss(self, batch: Batch, progress: float) -> Terms:
+        """See CrossViewModel: the squared distance, in half sides of the map."""
+        aerial, ground = self.encode_aerial(batch.aerial), self.encode_ground(batch.ground)
+        found = self.regress(aerial, ground)
+        with losses.float32(batch):
+            truth = losses.in_cells(batch) / self.half_side
+            loss = (found.float() - truth).square().sum(dim=1).mean()
+            return {"offset": loss, "loss": loss}
 
     def encode_aerial(self, image: Tensor) -> Tensor:
         """Return (B, D · C) float32 for (B, 3, aerial_size, aerial_size) float RGB 0 … 255."""

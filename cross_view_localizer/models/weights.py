@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,6 +20,7 @@ from torch import Tensor
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel
+from cross_view_localizer.views import View
 
 FORMAT = "cross_view_localizer/1"
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
@@ -38,7 +41,8 @@ class LoadedModel:
         config: its keyword configuration.
         calibration: fitted on held-out frames, the default where the file holds none.
         metadata: whatever the training wrote (command, seeds, hours, validation metrics,
-            "reference_point", "searchable_half" …).
+            "reference_point", "searchable_half" in metres, "searchable_yaw" in radians: how wrong
+            the given heading may be …).
         identifier: name and hash of the weights, for ``~/estimate``.
     """
 
@@ -48,6 +52,27 @@ class LoadedModel:
     calibration: Calibration
     metadata: dict[str, Any]
     identifier: str
+
+    @property
+    def reference_point(self) -> NDArray[np.float64]:
+        """(forward, left), metres, of the point that the weights find.
+
+        In the camera's levelled frame; zero for the camera. Weights of another point ("ins") carry
+        ``reference_in_camera``.
+
+        Raises:
+            WeightsError: another point without its lever arm.
+        """
+        name = self.metadata.get("reference_point", "camera")
+        if name == "camera":
+            return np.zeros(2)
+        lever = np.asarray(self.metadata.get("reference_in_camera", ()), dtype=np.float64)
+        if lever.shape != (2,) or not np.isfinite(lever).all():
+            raise WeightsError(
+                f"weights find the point '{name}' with reference_in_camera {lever.tolist()}: "
+                "expected (forward, left) in metres"
+            )
+        return lever
 
 
 def resolve(path: str | Path) -> Path:
@@ -131,7 +156,7 @@ def load(path: str | Path, expected: str | None = None) -> LoadedModel:
         model = registry.build(name, config)
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file}: {error}") from error
-    if dataclasses.asdict(model.view) != view:
+    if dataclasses.asdict(model.view) != View.completed(view):
         raise WeightsError(
             f"{file}: made for the view {view}, but model '{name}' now has {model.view}"
         )

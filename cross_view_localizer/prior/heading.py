@@ -111,10 +111,13 @@ class OdometryAligner:
 
     A fix takes part once per ``align_spacing`` metres travelled at ``min_speed`` or more, over the
     last ``align_window`` metres.
+
+    Attributes:
+        config: may be changed at any time.
     """
 
     def __init__(self, config: PriorConfig) -> None:
-        self._config = config
+        self.config = config
         self._points: deque[tuple[Fix, complex, float]] = deque(maxlen=_MAX_POINTS)
         self._last: tuple[int, float] | None = None
         self._fit: tuple[float, float, int] | None = None
@@ -129,14 +132,14 @@ class OdometryAligner:
         last, self._last = self._last, (fix.stamp, travelled)
         if last is not None:
             seconds = (fix.stamp - last[0]) / SECOND
-            if seconds <= 0 or travelled - last[1] < self._config.min_speed * seconds:
+            if seconds <= 0 or travelled - last[1] < self.config.min_speed * seconds:
                 return
         elif self._points:
             return
-        if self._points and travelled - self._points[-1][2] < self._config.align_spacing:
+        if self._points and travelled - self._points[-1][2] < self.config.align_spacing:
             return
         self._points.append((fix, antenna, travelled))
-        while travelled - self._points[0][2] > self._config.align_window:
+        while travelled - self._points[0][2] > self.config.align_window:
             self._points.popleft()
         self._refit()
 
@@ -145,17 +148,17 @@ class OdometryAligner:
         if self._fit is None:
             return None
         angle, variance, fitted = self._fit
-        variance += self._config.odometry_yaw_drift**2 * abs(stamp - fitted) / SECOND
-        if variance > self._config.align_max_std**2:
+        variance += self.config.odometry_yaw_drift**2 * abs(stamp - fitted) / SECOND
+        if variance > self.config.align_max_std**2:
             return None
         return angle, variance
 
     def _refit(self) -> None:
         track = np.array([point[1] for point in self._points])
-        if np.max(np.abs(track - track[-1])) < self._config.align_min_distance or len(track) < 3:
+        if np.max(np.abs(track - track[-1])) < self.config.align_min_distance or len(track) < 3:
             return
         fixes = [point[0] for point in self._points]
-        config = self._config
+        config = self.config
         slope = regress(track, fixes, config.fix_correlation_time, config.fix_white_std)
         if slope is None or not _SCALES[0] < abs(slope.value) < _SCALES[1]:
             self._fit = None

@@ -84,6 +84,10 @@ class OdometryTrack:
         """Stamp of the newest pose."""
         return self._poses.newest
 
+    def keep(self, span: float) -> None:
+        """Keep so many seconds of poses from now on."""
+        self._poses.span = round(span * SECOND)
+
     def clear(self) -> None:
         """Forget everything."""
         self._poses.clear()

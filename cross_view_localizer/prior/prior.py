@@ -109,6 +109,12 @@ class PriorEstimator:
         with self._lock:
             self._buffers.antenna = complex(x, y)
 
+    def adjust(self, config: PriorConfig) -> None:
+        """Go on with other ages, gates and default deviations; samples and antenna stay."""
+        with self._lock:
+            self.config = config
+            self._buffers.adjust(config)
+
     def clear(self) -> None:
         """Forget all samples (time has jumped, the node was deactivated); counters stay."""
         with self._lock:

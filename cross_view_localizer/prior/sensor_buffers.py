@@ -68,6 +68,16 @@ class SensorBuffers:
         self.initial: InitialPose | None = None
         self._unaligned: deque[Fix] = deque(maxlen=64)
 
+    def adjust(self, config: PriorConfig) -> None:
+        """Go on with other ages, gates and default deviations; the samples stay.
+
+        The odometry's error model stays as it is too: what has been added up was added up with it.
+        """
+        self.config = self.aligner.config = config
+        self.gate.span, self.gate.max_future = config.span, config.max_future
+        self.fixes.span = self.yaws.span = round(config.span * SECOND)
+        self.odometry.keep(config.span)
+
     def clear(self) -> None:
         """Forget all samples; counters stay."""
         self.gate.clear()

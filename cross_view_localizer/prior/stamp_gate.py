@@ -25,12 +25,15 @@ class StampGate:
     One stray old stamp is not a jump back: only three running in one stream are. Without a clock to
     compare with, the future is judged from the other streams, and a stream that stays ahead of
     silent others for two seconds is believed, because then the others have stopped.
+
+    Attributes:
+        span: stamps that are older than the newest by more are too old, seconds.
+        max_future: stamps that are further ahead of the clock are in the future, seconds.
     """
 
     def __init__(self, span: float, jump_back: float, max_future: float) -> None:
-        self._span = round(span * SECOND)
+        self.span, self.max_future = span, max_future
         self._jump_back = round(jump_back * SECOND)
-        self._max_future = round(max_future * SECOND)
         self._newest: dict[str, int] = {}
         self._streak: dict[str, int] = {}
         self._ahead: dict[str, int] = {}
@@ -66,15 +69,15 @@ class StampGate:
             self.clear()
             self._accept(stream, stamp)
             return Verdict.JUMP_BACK
-        return Verdict.TOO_OLD if stamp < newest - self._span else Verdict.LATE
+        return Verdict.TOO_OLD if stamp < newest - self.span * SECOND else Verdict.LATE
 
     def judge(self, stamp: int, now: int | None = None) -> Verdict:
         """Judge a sample that is no stream's: NEW, TOO_OLD or FUTURE; nothing is kept."""
         newest = self.newest
-        reference, limit = (newest, self._span) if now is None else (now, self._max_future)
-        if reference is not None and stamp - reference > limit:
+        reference, limit = (newest, self.span) if now is None else (now, self.max_future)
+        if reference is not None and stamp - reference > limit * SECOND:
             return Verdict.FUTURE
-        return Verdict.TOO_OLD if newest and stamp < newest - self._span else Verdict.NEW
+        return Verdict.TOO_OLD if newest and stamp < newest - self.span * SECOND else Verdict.NEW
 
     def _accept(self, stream: str, stamp: int) -> None:
         self._newest[stream] = max(stamp, self._newest.get(stream, stamp))
@@ -84,8 +87,8 @@ class StampGate:
     def _in_future(self, stream: str, stamp: int, now: int | None) -> bool:
         ahead = round(self.offset(stream, stamp, now) * SECOND)
         if now is not None:
-            return ahead > self._max_future
-        if ahead <= self._span:
+            return ahead > self.max_future * SECOND
+        if ahead <= self.span * SECOND:
             return False
         first = self._ahead.setdefault(stream, stamp)
         if stamp - first < _AHEAD_SECONDS * SECOND:

@@ -9,10 +9,14 @@ T = TypeVar("T")
 
 
 class StampedBuffer(Generic[T]):
-    """Keeps the last ``span`` nanoseconds of samples, sorted; an equal stamp replaces."""
+    """Keeps the last ``span`` nanoseconds of samples, sorted; an equal stamp replaces.
+
+    Attributes:
+        span: may be changed; what is gone already doesn't come back.
+    """
 
     def __init__(self, span: int) -> None:
-        self._span = span
+        self.span = span
         self._stamps: list[int] = []
         self._samples: list[T] = []
 
@@ -36,7 +40,7 @@ class StampedBuffer(Generic[T]):
             else:
                 self._stamps.insert(place, stamp)
                 self._samples.insert(place, sample)
-        old = bisect_left(self._stamps, self._stamps[-1] - self._span)
+        old = bisect_left(self._stamps, self._stamps[-1] - self.span)
         if old > 0:
             del self._stamps[:old], self._samples[:old]
 

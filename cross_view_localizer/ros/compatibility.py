@@ -7,6 +7,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -33,13 +34,19 @@ def create_subscription(
     topic: str,
     callback: Callable[[Any], None],
     profile: QoSProfile,
+    overridable: QoSOverridingOptions,
     **events: Event,
 ) -> Any:
     """Subscribe with as many of the events as distribution and middleware support."""
     for callbacks in _events(SubscriptionEventCallbacks, events):
         try:
             return node.create_subscription(
-                message_type, topic, callback, profile, event_callbacks=callbacks
+                message_type,
+                topic,
+                callback,
+                profile,
+                event_callbacks=callbacks,
+                qos_overriding_options=overridable,
             )
         except Exception:
             if callbacks is None:
@@ -48,13 +55,22 @@ def create_subscription(
 
 
 def create_publisher(
-    node: Node, message_type: type, topic: str, profile: QoSProfile, matched: Event
+    node: Node,
+    message_type: type,
+    topic: str,
+    profile: QoSProfile,
+    overridable: QoSOverridingOptions,
+    matched: Event,
 ) -> tuple[Any, bool]:
     """Return (publisher, whether ``matched`` will be called when subscriptions come and go)."""
     for callbacks in _events(PublisherEventCallbacks, {"matched": matched}):
         try:
             publisher = node.create_publisher(
-                message_type, topic, profile, event_callbacks=callbacks
+                message_type,
+                topic,
+                profile,
+                event_callbacks=callbacks,
+                qos_overriding_options=overridable,
             )
             return publisher, getattr(callbacks, "matched", None) is not None
         except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from cross_view_localizer.ros import parameters as table
+from cross_view_localizer.ros import qos
 from cross_view_localizer.ros.incoming.static_transforms import StaticTransforms
 from cross_view_localizer.ros.outgoing.diagnostics import DiagnosticsPublisher
+from cross_view_localizer.ros.outgoing.facts import Facts
 from cross_view_localizer.ros.outgoing.reporter import Reporter
 from cross_view_localizer.ros.outgoing.status import Status
 from cross_view_localizer.ros.parameters import ParameterError, Parameters
-from cross_view_localizer.ros.session import Session
+from cross_view_localizer.ros.session import Session, release_device_memory
 
 _OK, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -48,7 +51,9 @@ class LocalizerNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(0.5, self._housekeeping, clock=steady)
-        self.diagnostics = DiagnosticsPublisher(self)
+        self._refuse_impossible_transitions()
+        period = self.get_parameter("diagnostics_period").value
+        self.diagnostics = DiagnosticsPublisher(self, self._facts, self.reporter, period)
 
     # -- parameters -------------------------------------------------------------------------------
 
@@ -82,15 +87,33 @@ class LocalizerNode(LifecycleNode):
         self.set_parameters([Parameter(row.name, kind, list(value))])
 
     def _on_set_parameters(self, changed: list[Any]) -> SetParametersResult:
-        known = {row.name for row in table.table()}
+        """Check what is to be set, and hand live parameters on; the others need a new session."""
+        rows = {row.name: row for row in table.table()}
+        session, live = self.session, {}
         for parameter in changed:
-            if parameter.name not in known:
+            name = parameter.name
+            if name not in rows:
                 continue
             try:
-                table.checked(parameter.name, parameter.value)
+                value = table.checked(name, parameter.value)
             except ParameterError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+                return _refused(str(error))
+            if session is not None and value != getattr(session.parameters, name):
+                if not rows[name].metadata["live"]:
+                    return _refused(
+                        f"parameter {name} takes effect at the next configure: "
+                        "deactivate and clean up, then set it"
+                    )
+                live[name] = value
+        if session is not None and live:
+            try:
+                session.adjust(replace(session.parameters, **live))
+            except ValueError as error:
+                return _refused(str(error))
+        for parameter in changed:
             self._rejected.pop(parameter.name, None)
+            if parameter.name == "diagnostics_period":
+                self.diagnostics.set_period(parameter.value)
         return SetParametersResult(successful=True)
 
     def parameters(self) -> Parameters:
@@ -114,28 +137,50 @@ class LocalizerNode(LifecycleNode):
         if self.trigger_configure() == _OK:
             self.trigger_activate()
 
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer them: of itself rclpy raises instead, and who called for it waits for ever."""
+        service = self._service_change_state
+        change = service.callback
+
+        def answered(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except Exception as error:  # rcl's; ours never leave a transition's callback
+                wanted = request.transition.label or f"number {request.transition.id}"
+                self.reporter.warn(
+                    "transition",
+                    f"transition {wanted} refused: impossible in state {self.state} "
+                    f"({_one_line(error)})",
+                )
+                response.success = False
+                return response
+
+        service.callback = answered
+
     def _guarded(self, doing: str, work: Any, done: str) -> TransitionCallbackReturn:
         """Say what to fix and stay where we were; of itself rclpy swallows exceptions here."""
         try:
             work()
         except Exception as error:
             self.problem = _one_line(error)
-            self.reporter.error(f"{doing} failed: {self.problem}")
-            return _FAILED
-        self.problem, self.state = "", done
-        return _OK
+            self.reporter.failure(f"{doing} failed: {self.problem}", error, _is_foreseen(error))
+        else:
+            self.problem, self.state = "", done
+            return _OK
+        release_device_memory()  # what the exception held is gone only now
+        return _FAILED
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load map and weights, warm the network up."""
         return self._guarded("configure", self._configure, "inactive")
 
     def _configure(self) -> None:
+        qos.check(self)
         session = Session(self, self.parameters(), self._transforms, self.reporter)
         self.session = session
-        localizer, frame = session.localizer, session.localizer.satellite_map.frame
+        loaded = session.loaded
         self.reporter.info(
-            f"{localizer.model_id} on {localizer.device}; map {session.parameters.map}, "
-            f"datum {frame.datum.latitude:.7f} {frame.datum.longitude:.7f}"
+            f"{loaded['model']} on {loaded['device']}; map {loaded['map']}, datum {loaded['datum']}"
         )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -166,10 +211,13 @@ class LocalizerNode(LifecycleNode):
     def _unload(self) -> None:
         session, self.session = self.session, None
         if session is not None:
-            session.stop()
-            session.localizer.satellite_map.close()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            session.close()
+
+    def _facts(self) -> Facts:
+        session = self.session
+        if session is None:
+            return Facts(self.state, self.problem)
+        return session.facts(self.state, self.problem)
 
     def _housekeeping(self) -> None:
         try:
@@ -185,18 +233,27 @@ class LocalizerNode(LifecycleNode):
         super().destroy_node()
 
 
+def _refused(reason: str) -> SetParametersResult:
+    return SetParametersResult(successful=False, reason=reason)
+
+
+def _is_foreseen(error: Exception) -> bool:
+    """Return whether an error is of a kind that we raise with a line that says what to fix."""
+    return isinstance(error, ValueError | OSError | ImportError | torch.cuda.OutOfMemoryError)
+
+
 def _one_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
-    known = isinstance(error, ValueError | OSError | ImportError)
     first = text[0] if text else ""
-    return first if known and first else f"{type(error).__name__}: {first}"
+    return first if _is_foreseen(error) and first else f"{type(error).__name__}: {first}"
 
 
 def _descriptor(row: Any) -> ParameterDescriptor:
     meta = row.metadata
     made = ParameterDescriptor(description=meta["description"])
-    if meta["choices"]:
-        made.additional_constraints = "one of " + ", ".join(meta["choices"])
+    constraints = ["one of " + ", ".join(meta["choices"])] if meta["choices"] else []
+    constraints.append(f"takes effect {'at once' if meta['live'] else 'at the next configure'}")
+    made.additional_constraints = "; ".join(constraints)
     if meta["minimum"] is not None:
         made.floating_point_range.append(
             FloatingPointRange(from_value=meta["minimum"], to_value=meta["maximum"])

@@ -7,15 +7,15 @@ Imports no ROS, so that tools can read the table anywhere.
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal
 
 # Names that rclpy itself declares, which a parameter file may hold as well.
-BUILT_IN = ("use_sim_time", "start_type_description_service")
+BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides")
 BUILT_IN_PREFIXES = ("qos_overrides.",)
 
 Kind = Literal["bool", "int", "float", "str", "floats"]
@@ -40,6 +40,7 @@ def _entry(
     choices: tuple[str, ...] = (),
     lengths: tuple[int, ...] = (),
     unit: str = "",
+    live: bool = False,
 ) -> Any:
     return field(
         default=default,
@@ -50,13 +51,21 @@ def _entry(
             "choices": choices,
             "lengths": lengths,
             "unit": unit,
+            "live": live,
         },
     )
 
 
+_live = functools.partial(_entry, live=True)
+
+
 @dataclass(frozen=True)
 class Parameters:
-    """Values of all parameters; every field is a row of the table. All take effect at configure."""
+    """Values of all parameters; every field is a row of the table.
+
+    Live ones (gates, rates, offsets) take effect at once, before the next frame; the others at
+    configure, so that while configured a change of them is refused.
+    """
 
     # Life
     autostart: bool = _entry(
@@ -65,7 +74,7 @@ class Parameters:
     device: str = _entry(
         "auto", "auto, cpu or cuda:N; a CUDA device that is absent fails configure"
     )
-    diagnostics_period: float = _entry(1.0, "time between two /diagnostics", 0.1, 60.0, unit="s")
+    diagnostics_period: float = _live(1.0, "time between two /diagnostics", 0.1, 60.0, unit="s")
 
     # Model and map
     weights: str = _entry(
@@ -77,7 +86,7 @@ class Parameters:
     )
     map: str = _entry("", "path of the georeferenced aerial map: anything rasterio opens")
     map_crs: str = _entry("", "CRS of a map that names none, e.g. EPSG:32630")
-    map_offset: tuple[float, ...] = _entry(
+    map_offset: tuple[float, ...] = _live(
         (0.0, 0.0), "east and north shift of the imagery that corrects it", lengths=(2,), unit="m"
     )
     datum: tuple[float, ...] = _entry(
@@ -123,14 +132,25 @@ class Parameters:
         choices=("pinhole", "fisheye", "equirectangular"),
     )
     image_transport: str = _entry(
-        "raw", "raw: topic image; compressed: topic image/compressed", choices=("raw", "compressed")
+        "raw",
+        "raw: topic image; compressed: image/compressed, which follows a remapping of image",
+        choices=("raw", "compressed"),
+    )
+    image_kind: str = _entry(
+        "auto",
+        "raw: camera_info's K and D describe the images; rectified: its P does; auto: rectified "
+        "where topic or frame_id say so (image_rect, image_rect_color, rect/image, …)",
+        choices=("auto", "raw", "rectified"),
     )
     image_reliability: str = _entry(
         "auto",
         "auto: as the publisher offers; best effort loses big images without the Fast DDS profile",
         choices=("auto", "reliable", "best_effort"),
     )
-    image_timeout: float = _entry(
+    max_rate: float = _live(
+        0.0, "frames beyond it are skipped, by their stamps; 0: none are", 0.0, 1000.0, unit="Hz"
+    )
+    image_timeout: float = _live(
         3.0, "silence of the camera that diagnostics report", 0.1, 600.0, unit="s"
     )
 
@@ -154,35 +174,35 @@ class Parameters:
         3.2,
         unit="rad",
     )
-    align_max_std: float = _entry(
+    align_max_std: float = _live(
         0.1,
         "`odom_aligned` is unknown while its fit is less sure than this standard deviation",
         0.001,
         3.2,
         unit="rad",
     )
-    max_yaw_std: float = _entry(
+    max_yaw_std: float = _live(
         0.3,
         "a heading of larger standard deviation, from any source, counts as unknown",
         0.001,
         3.2,
         unit="rad",
     )
-    max_prior_wait: float = _entry(
+    max_prior_wait: float = _live(
         0.05, "how long a frame waits for samples after its stamp", 0.0, 10.0, unit="s"
     )
-    max_prior_age: float = _entry(
+    max_prior_age: float = _live(
         5.0,
         "how long a fix is carried on by odometry before frames are refused",
         0.1,
         600.0,
         unit="s",
     )
-    max_initial_pose_age: float = _entry(60.0, "the same for an initialpose", 0.1, 3600.0, unit="s")
+    max_initial_pose_age: float = _live(60.0, "the same for an initialpose", 0.1, 3600.0, unit="s")
     buffer_seconds: float = _entry(
         10.0, "how far back samples are kept; at least max_prior_age", 0.2, 3600.0, unit="s"
     )
-    min_speed: float = _entry(
+    min_speed: float = _live(
         2.0, "speed above which course over ground is a heading", 0.1, 50.0, unit="m/s"
     )
     odometry_distance_std: float = _entry(
@@ -191,7 +211,7 @@ class Parameters:
     odometry_yaw_drift: float = _entry(
         0.003, "odometry's yaw error, grows with the root of time", 0.0, 1.0, unit="rad/√s"
     )
-    max_future: float = _entry(
+    max_future: float = _live(
         0.5,
         "samples and images stamped further ahead of the clock are dropped",
         0.001,
@@ -203,23 +223,23 @@ class Parameters:
     )
 
     # Gates
-    max_std: float = _entry(
+    max_std: float = _live(
         10.0, "larger standard deviation (major axis) refuses the pose", 0.1, 1000.0, unit="m"
     )
-    max_second_mode: float = _entry(
+    max_second_mode: float = _live(
         1.0,
         "larger mass of the second mode, as a share of the chosen one's, refuses the pose",
         0.0,
         1000.0,
     )
-    max_prior_distance: float = _entry(
+    max_prior_distance: float = _live(
         3.4,
         "larger distance of the answer from the prior, in standard deviations of both together, "
         "refuses the pose; 0: no limit",
         0.0,
         1000.0,
     )
-    searchable_half: float = _entry(
+    searchable_half: float = _live(
         0.0,
         "how far from the prior is searched, per axis; a prior whose 3 sigma leave it is refused; "
         "0: as the weights say",
@@ -227,19 +247,19 @@ class Parameters:
         1000.0,
         unit="m",
     )
-    confidence_radius: float = _entry(
+    confidence_radius: float = _live(
         3.0,
         "~/estimate's confidence is the probability within this of the pose",
         0.0,
         100.0,
         unit="m",
     )
-    min_coverage: float = _entry(
+    min_coverage: float = _live(
         0.5, "smaller share of imagery under the patch refuses the frame", 0.0, 1.0
     )
 
     # Output
-    min_std: float = _entry(
+    min_std: float = _live(
         0.05,
         "no published position is surer than this: errors of map and extrinsics, which no picture "
         "tells",
@@ -247,20 +267,20 @@ class Parameters:
         10.0,
         unit="m",
     )
-    covariance_scale: float = _entry(
+    covariance_scale: float = _live(
         1.0,
         "factor on the published covariance, for a filter that takes consecutive errors for "
         "independent",
         0.01,
         1000.0,
     )
-    heatmap_rate: float = _entry(
+    heatmap_rate: float = _live(
         2.0, "upper limit of ~/heatmap, ~/aerial and ~/overlay", 0.0, 100.0, unit="Hz"
     )
-    heatmap_resolution: float = _entry(
+    heatmap_resolution: float = _live(
         0.0, "cell size of ~/heatmap; 0: the model's, but at least 0.25", 0.0, 10.0, unit="m"
     )
-    unobserved_variance: float = _entry(
+    unobserved_variance: float = _live(
         0.0, "variance of z, roll and pitch in ~/pose; 0 is what RViz draws flat", 0.0, 1000.0
     )
     view_frame: str = _entry(
@@ -342,47 +362,9 @@ def is_built_in(name: str) -> bool:
     return name in BUILT_IN or name.startswith(BUILT_IN_PREFIXES)
 
 
-def check_yaml(path: Path | str, node: str = "cross_view_localizer") -> list[str]:
-    """Return what is wrong in a ROS parameter file, one line each; an empty list where all fits.
-
-    Looks at the sections of ``node`` and the wildcard ``/**``. ROS refuses whole numbers for floats
-    on the command line's way into other nodes, and lists that mix them, so both are reported here.
-    """
-    import yaml
-
-    document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    problems: list[str] = []
-    sections = [name for name in document if name.strip("/*") in ("", node)]
-    if not sections:
-        problems.append(f"{path}: no section {node} or /**")
-    for section in sections:
-        values = (document[section] or {}).get("ros__parameters")
-        if not isinstance(values, dict):
-            problems.append(f"{path}: section {section} has no ros__parameters")
-            continue
-        for name, value in values.items():
-            problems += [f"{path}: {line}" for line in _check_value(name, value)]
-    return problems
-
-
-def _check_value(name: str, value: Any) -> list[str]:
-    if is_built_in(name):
-        return []
-    try:
-        checked(name, value)
-    except ParameterError as error:
-        return [str(error)]
-    numbers = value if isinstance(value, list) else [value]
-    if kind(name) in ("float", "floats") and any(isinstance(v, int) for v in numbers):
-        return [f"parameter {name} is {value}: write every number with a decimal point"]
-    if value == []:
-        return [f"parameter {name} is an empty list: leave it out instead, ROS can't tell its type"]
-    return []
-
-
 def markdown() -> str:
     """Return the table for the README."""
-    lines = ["| parameter | default | range | meaning |", "|---|---|---|---|"]
+    lines = ["| parameter | default | range | live | meaning |", "|---|---|---|---|---|"]
     for row in table():
         meta = row.metadata
         default = list(row.default) if isinstance(row.default, tuple) else row.default
@@ -393,7 +375,10 @@ def markdown() -> str:
             limits = f"{meta['minimum']:g} … {meta['maximum']:g}"
         unit = f" ({meta['unit']})" if meta["unit"] else ""
         shown = str(default).lower() if isinstance(default, bool) else default
-        lines.append(f"| `{row.name}` | {shown} | {limits} | {meta['description']}{unit} |")
+        live = "yes" if meta["live"] else ""
+        lines.append(
+            f"| `{row.name}` | {shown} | {limits} | {live} | {meta['description']}{unit} |"
+        )
     return "\n".join(lines)
 
 

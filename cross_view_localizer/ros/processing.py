@@ -13,6 +13,7 @@ from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.prior.prior import Prior, PriorEstimator, PriorRefusal
 from cross_view_localizer.ros.incoming import conversions
+from cross_view_localizer.ros.incoming.cameras import Cameras
 from cross_view_localizer.ros.incoming.images import (
     ConversionError,
     compressed_to_rgb,
@@ -49,7 +50,11 @@ class _Refused(Exception):
 
 
 class Processor:
-    """Turns jobs into estimates; holds what is looked up once (camera, extrinsics)."""
+    """Turns jobs into estimates; holds what is looked up once (extrinsics).
+
+    Attributes:
+        parameters: those in force; to be changed between frames only.
+    """
 
     def __init__(
         self,
@@ -58,12 +63,12 @@ class Processor:
         prior: PriorEstimator,
         inputs: SensorInputs,
         transforms: StaticTransforms,
+        cameras: Cameras,
         stopping: Callable[[], bool],
     ) -> None:
-        self._parameters, self._localizer = parameters, localizer
+        self.parameters, self._localizer = parameters, localizer
         self._prior, self._inputs, self._transforms = prior, inputs, transforms
-        self._stopping = stopping
-        self._camera: tuple[Any, Camera] | None = None
+        self._cameras, self._stopping = cameras, stopping
         self._mount: tuple[tuple[str, int], RigidTransform] | None = None
 
     def process(self, job: Job) -> Estimate:
@@ -83,46 +88,36 @@ class Processor:
     def _frame(self, job: Job) -> Frame:
         if job.problem is not None:
             raise _Refused(*job.problem)
-        compressed = self._parameters.image_transport == "compressed"
+        compressed = self.parameters.image_transport == "compressed"
         try:
             rgb = compressed_to_rgb(job.message) if compressed else image_to_rgb(job.message)
         except ConversionError as error:
             raise _Refused(Reason.BAD_IMAGE, str(error)) from error
         height, width = rgb.shape[:2]
-        camera = self._camera_for(width, height)
-        return Frame(rgb, job.stamp, camera, self._mount_of(job.message.header.frame_id))
+        frame_id = job.message.header.frame_id
+        camera = self._camera_for(width, height, frame_id)
+        return Frame(rgb, job.stamp, camera, self._mount_of(frame_id))
 
-    def _camera_for(self, width: int, height: int) -> Camera:
-        kind: conversions.CameraKind = self._parameters.camera_model  # type: ignore[assignment]
-        if kind == "equirectangular":
-            key: Any = (width, height)
-        else:
-            info = self._inputs.camera_info
-            if info is None:
-                topic = self._inputs.topic("camera_info")
-                raise _Refused(Reason.NO_CAMERA_INFO, f"no camera_info on {topic} yet")
-            key = (width, height, conversions.info_key(info))
-        if self._camera is None or self._camera[0] != key:
-            try:
-                if kind == "equirectangular":
-                    camera = Camera(kind, width, height)
-                else:
-                    camera = conversions.camera_from_info(info, kind, width, height)
-            except (ConversionError, ValueError) as error:
-                raise _Refused(Reason.BAD_CAMERA_INFO, str(error)) from error
-            self._camera = (key, camera)
-        return self._camera[1]
+    def _camera_for(self, width: int, height: int, frame_id: str) -> Camera:
+        info = self._inputs.camera_info
+        if info is None and self.parameters.camera_model != "equirectangular":
+            topic = self._inputs.topic("camera_info")
+            raise _Refused(Reason.NO_CAMERA_INFO, f"no camera_info on {topic} yet")
+        try:
+            return self._cameras.camera(info, width, height, frame_id)
+        except ValueError as error:
+            raise _Refused(Reason.BAD_CAMERA_INFO, str(error)) from error
 
     def _mount_of(self, frame_id: str) -> RigidTransform:
-        if self._parameters.camera_in_base:
-            return conversions.extrinsics(self._parameters.camera_in_base)
-        frame = self._parameters.camera_frame or frame_id
+        if self.parameters.camera_in_base:
+            return conversions.extrinsics(self.parameters.camera_in_base)
+        frame = self.parameters.camera_frame or frame_id
         key = (frame, self._transforms.version)
         if self._mount is None or self._mount[0] != key:
             try:
                 if not frame:
                     raise MissingFrameError("the image has no frame_id: set camera_frame")
-                found = self._transforms.lookup(self._parameters.base_frame, frame)
+                found = self._transforms.lookup(self.parameters.base_frame, frame)
             except MissingFrameError as error:
                 detail = f"camera: {error}; or set camera_in_base"
                 raise _Refused(Reason.NO_EXTRINSICS, detail) from error
@@ -132,7 +127,7 @@ class Processor:
     def _awaited_prior(self, stamp: int, timing: dict[str, float]) -> Prior | PriorRefusal:
         """Return the prior at the stamp, waiting a little for samples that are on their way."""
         begun = time.perf_counter()
-        deadline = begun + self._parameters.max_prior_wait
+        deadline = begun + self.parameters.max_prior_wait
         with self._inputs.changed:
             while not (self._prior.ready(stamp) or self._stopping()):
                 left = deadline - time.perf_counter()

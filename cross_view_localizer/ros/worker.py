@@ -31,9 +31,8 @@ class Worker(Generic[Item]):
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="localizer", daemon=True)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether ``stop`` was called: long waits inside ``process`` should end."""
+    def is_stopping(self) -> bool:
+        """Return whether ``stop`` was called: long waits inside ``process`` should end."""
         return self._stopping
 
     def start(self) -> None:

@@ -85,15 +85,18 @@ def test_picture_with_world_file(tmp_path: Path, driver: str, suffix: str, world
     assert "no georeference" in line and "world file" in line
 
 
-def test_a_large_png_is_opened_with_advice(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def warnings_of(path: Path, **options: Any) -> str:
+    """What the map's opener is told, joined."""
+    said: list[str] = []
+    SatelliteMap.open(path, warn=said.append, **options)
+    return "\n".join(said)
+
+
+def test_a_large_png_is_opened_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tif = write_pattern(tmp_path / "source.tif", size=64)
     rasterio.shutil.copy(tif, tmp_path / "map.png", driver="PNG")
     monkeypatch.setattr("cross_view_localizer.map.raster.SEQUENTIAL_PIXELS", 1000)
-    with caplog.at_level(logging.WARNING):
-        SatelliteMap.open(tmp_path / "map.png")
-    assert "gdal_translate -co TILED=YES" in caplog.text
+    assert "gdal_translate -co TILED=YES" in warnings_of(tmp_path / "map.png")
 
 
 # --- pixels ---
@@ -259,8 +262,17 @@ def test_a_side_file_of_another_scale_is_warned_about(
     path = write_pattern(tmp_path / "map.tif", size=50)
     (tmp_path / "map.yaml").write_text("gsd: 0.32\n")
     with caplog.at_level(logging.WARNING):
-        SatelliteMap.open(path)
+        SatelliteMap.open(path)  # who gives no sink finds it in Python's logging
     assert "0.2000 m per pixel by its georeference, but 0.3200" in caplog.text
+    assert warnings_of(path) in caplog.text
+
+
+def test_a_datum_or_an_offset_that_looks_wrong_is_warned_about(tmp_path: Path) -> None:
+    path = write_pattern(tmp_path / "map.tif", size=50)
+    assert warnings_of(path, datum=OXFORD, offset=(3.0, -5.0)) == ""
+    far = Datum(OXFORD.latitude + 0.5, OXFORD.longitude)
+    assert "is 56 km from the datum (52.252" in warnings_of(path, datum=far)
+    assert "is moved by (120.0, 0.0) m: expected a few" in warnings_of(path, offset=(120.0, 0.0))
 
 
 @pytest.mark.parametrize("offset", [(1.0,), (1.0, float("nan")), "ab"])
@@ -340,15 +352,12 @@ def test_a_datum_far_from_the_map_is_refused(tmp_path: Path) -> None:
     assert "from the datum" in refusal(path, datum=Datum(-1.258, 51.752))
 
 
-def test_an_inexact_national_grid_is_warned_about(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_inexact_national_grid_is_warned_about(tmp_path: Path) -> None:
     path = write_pattern(tmp_path / "map.tif", crs="EPSG:27700", size=50)
-    with caplog.at_level(logging.WARNING):
-        SatelliteMap.open(path)
-    if "pyproj sync --file uk_os_OSTN15" not in caplog.text:
+    said = warnings_of(path)
+    if "pyproj sync --file uk_os_OSTN15" not in said:
         pytest.skip("the British shift grid is installed here")
-    assert "about 2 m only" in caplog.text
+    assert "about 2 m only" in said
 
 
 def test_a_moved_folder_keeps_its_map(tmp_path: Path) -> None:

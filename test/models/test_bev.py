@@ -130,15 +130,18 @@ def test_an_unknown_ground_view_is_refused() -> None:
         BevModel(ground="fisheye")
 
 
-@pytest.mark.parametrize("kind", ["pinhole", "panorama"])
-def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(kind: str) -> None:
-    """Far points all around, projected by the true camera, are the horizon that the net should
-    find.
-    """
+@pytest.mark.parametrize(
+    ("kind", "across"),
+    [("pinhole", 130.0), ("panorama", 130.0), ("pinhole", 290.0), ("pinhole", 60.0)],
+)
+def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(
+    kind: str, across: float
+) -> None:
+    """Far points all around, projected by the true camera, are the horizon that should be found."""
     model = BevModel(ground=kind)
     view = model.view
     size = (view.ground_height, view.ground_width)
-    intrinsics = torch.tensor([[[130.0, 0, 122.5], [0, 130.0, 77.5], [0, 0, 1]]])
+    intrinsics = torch.tensor([[[across, 0, 122.5], [0, 130.0, 77.5], [0, 0, 1]]])
     nominal = LEVEL[None] @ small_rotation(torch.tensor([0.03]), torch.tensor([0.01]))
     true = nominal @ small_rotation(torch.tensor([0.015]), torch.tensor([-0.02]))
     azimuth = torch.linspace(-math.pi, math.pi, 20001)
@@ -156,3 +159,51 @@ def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(kind: 
     model.horizon.rows = lambda features: (rows, torch.full_like(rows, 10.0))  # type: ignore
     pixels = model.horizon(torch.zeros(1, 64, 5, columns), level, basis)[0] / model._focal(ground)
     np.testing.assert_allclose(pixels, (0.015, -0.02), atol=2e-4)
+
+
+def test_the_level_horizon_of_a_rolled_camera_follows_both_focal_lengths() -> None:
+    """KITTI's picture squeezed to 240 x 160: fx 139, fy 308, rolled by 3 degrees."""
+    model = BevModel()
+    intrinsics = torch.tensor([[[139.0, 0, 119.5], [0, 308.0, 79.5], [0, 0, 1]]])
+    rotation = LEVEL[None] @ small_rotation(torch.zeros(1), torch.tensor([math.radians(3)]))
+    ground = GroundInput(torch.empty(0), intrinsics, rotation, torch.tensor([1.65]))
+    level, _ = model._level_horizon(30, ground, model._focal(ground))
+    # A level far point in each column's direction, projected by the camera itself.
+    u = torch.arange(30) * 8 + 3.5
+    slope = -math.tan(math.radians(3)) * (u - 119.5) / 139.0
+    np.testing.assert_allclose(level[0], 79.5 + 308.0 * slope, atol=1e-3)
+
+
+def test_a_template_beyond_the_picture_counts_by_what_lies_inside() -> None:
+    """On a picture no larger than the heatmap: the sum over the cells inside, by their weight."""
+    torch.manual_seed(0)
+    model = BevModel("panorama", channels=3, aerial_size=96).eval()
+    assert (model.margin, BevModel("panorama").margin, BevModel("pinhole").margin) == (20, 0, 0)
+    side, reach = 48, 20
+    descriptors, template = torch.randn(1, 3, side, side), torch.randn(1, 1, 3, 41, 41)
+    weight = torch.rand(1, 1, 1, 41, 41)
+    weight = weight / weight.sum()
+    inside = torch.ones(1, 1, side, side)
+    padded = torch.nn.functional.pad(torch.cat([descriptors, inside], dim=1), (reach,) * 4)
+    score = model._correlate(torch.fft.rfft2(padded), torch.cat([template, weight], dim=2))
+    assert score.shape == (1, 1, side, side)
+    for row, column in ((24, 24), (5, 40), (47, 30)):
+        top, left = max(0, row - reach), max(0, column - reach)
+        seen = descriptors[0, :, top : row + reach + 1, left : column + reach + 1]
+        rows = slice(top - row + reach, top - row + reach + seen.shape[1])
+        columns = slice(left - column + reach, left - column + reach + seen.shape[2])
+        expected = (seen * template[0, 0, :, rows, columns]).sum()
+        expected = expected / weight[0, 0, 0, rows, columns].sum()
+        torch.testing.assert_close(score[0, 0, row, column], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_smaller_picture_runs_whole_with_the_same_weights() -> None:
+    large, small = BevModel("panorama").eval(), BevModel("panorama", aerial_size=96).eval()
+    small.load_state_dict(large.state_dict())
+    with torch.no_grad():
+        scores = small(torch.rand(2, 3, 96, 96) * 255, ground_input(small))
+    assert scores.log_mass.shape == (2, 3, 96, 96)
+    np.testing.assert_allclose(scores.log_mass.exp().sum(dim=(1, 2, 3)), 1, atol=1e-4)
+    for ground, size in (("panorama", 80), ("panorama", 100), ("pinhole", 160)):
+        with pytest.raises(ValueError, match=f"aerial_size {size}: expected"):
+            BevModel(ground, aerial_size=size)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,17 +87,23 @@ def wait_for(what: str, ask: Callable[[], Value | None], deadline: float = DEADL
 
 
 class NodeProcess:
-    """``python -m cross_view_localizer.ros`` with parameters; its output is in ``log``."""
+    """``python -m cross_view_localizer.ros`` with parameters; its output is in ``log``.
 
-    def __init__(self, folder: Path, domain: int, **parameters: Any) -> None:
+    Args:
+        arguments: more of the command line, after ``--ros-args``.
+    """
+
+    def __init__(
+        self, folder: Path, domain: int, arguments: Sequence[str] = (), **parameters: Any
+    ) -> None:
         defaults = {"weights": "none", "model": "correlation", "diagnostics_period": 0.1}
         file = folder / "parameters.yaml"
-        values = {"cross_view_localizer": {"ros__parameters": {**defaults, **parameters}}}
+        values = {"/**/cross_view_localizer": {"ros__parameters": {**defaults, **parameters}}}
         file.write_text(yaml.safe_dump(values))
         command = [sys.executable, "-m", "cross_view_localizer.ros", "--ros-args"]
         self._output = (folder / "node.log").open("w+")
         self.process = subprocess.Popen(
-            [*command, "--params-file", str(file)],
+            [*command, "--params-file", str(file), *arguments],
             cwd=ROOT,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -189,23 +195,32 @@ class Peer:
 
     def diagnostic(self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE) -> Any:
         """Wait for a new DiagnosticStatus of this name that is as wished."""
+        return self.next_diagnostic(name, good, deadline)()
+
+    def next_diagnostic(
+        self, name: str, good: Callable[[Any], bool], deadline: float = DEADLINE
+    ) -> Callable[[], Any]:
+        """Return what waits for a status that comes from now on, however short it is shown."""
         seen = len(self.heard["/diagnostics"])
 
         def newest() -> Any:
             for message in self.heard["/diagnostics"][seen:]:
                 for status in message.status:
-                    if status.name == f"cross_view_localizer: {name}" and good(status):
+                    if status.name == f"{NODE}: {name}" and good(status):
                         return status
             return None
 
-        try:
-            return wait_for(f"diagnostics of {name}", newest, deadline)
-        except BaseException:
-            for message in self.heard["/diagnostics"][-1:]:
-                for status in message.status:
-                    values = {pair.key: pair.value for pair in status.values}
-                    print(status.name, status.level, status.message, values)
-            raise
+        def wait() -> Any:
+            try:
+                return wait_for(f"diagnostics of {name}", newest, deadline)
+            except BaseException:
+                for message in self.heard["/diagnostics"][-1:]:
+                    for status in message.status:
+                        values = {pair.key: pair.value for pair in status.values}
+                        print(status.name, status.level, status.message, values)
+                raise
+
+        return wait
 
     # -- services ---------------------------------------------------------------------------------
 
@@ -349,10 +364,10 @@ class Peer:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, domain: int = DOMAIN, **parameters: Any
+    folder: Path, domain: int = DOMAIN, arguments: Sequence[str] = (), **parameters: Any
 ) -> Iterator[tuple[NodeProcess, Peer]]:
     """Start node and peer; at the end the node must exit with 0 after SIGINT."""
-    process, peer = NodeProcess(folder, domain, **parameters), Peer(domain)
+    process, peer = NodeProcess(folder, domain, arguments, **parameters), Peer(domain)
     try:
         yield process, peer
         assert process.interrupt() == 0, process.log

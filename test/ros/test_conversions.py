@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Imu, NavSatFix  # noqa: E402
 
 from cross_view_localizer.geo import RigidTransform, quaternion_from_yaw  # noqa: E402
 from cross_view_localizer.ros.incoming import conversions  # noqa: E402
+from cross_view_localizer.ros.incoming.cameras import is_rectified  # noqa: E402
 from cross_view_localizer.ros.incoming.images import ConversionError  # noqa: E402
 
 K = np.array([[400.0, 0, 319.5], [0, 400, 239.5], [0, 0, 1]])
@@ -47,7 +48,12 @@ def test_region_and_binning_are_applied() -> None:
     ("message", "kind", "words"),
     [
         (info(k=np.zeros(9)), "pinhole", "not calibrated"),
-        (info("equidistant", d=[0.0] * 4), "pinhole", "set camera_model to fisheye"),
+        (
+            info("equidistant", d=[0.0] * 4),
+            "pinhole",
+            "set camera_model to fisheye, or, if .* rectified already, image_kind to rectified",
+        ),
+        (info("double_sphere"), "pinhole", "'double_sphere': expected one of plumb_bob, "),
         (info(), "fisheye", "set camera_model to pinhole"),
         (info(width=640, height=300), "pinhole", "expected the same camera's"),
         (info(d=[0.1, 0.2, 0.3]), "pinhole", "3 distortion coefficients"),
@@ -56,6 +62,62 @@ def test_region_and_binning_are_applied() -> None:
 def test_unusable_camera_info_is_refused(message: CameraInfo, kind: str, words: str) -> None:
     with pytest.raises(ConversionError, match=words):
         conversions.camera_from_info(message, kind, 640, 480)  # type: ignore[arg-type]
+
+
+P = np.array([[300.0, 0, 310.0, 0], [0, 300, 230.0, 0], [0, 0, 1, 0]])
+
+
+@pytest.mark.parametrize("model", ["plumb_bob", "equidistant", "double_sphere"])
+@pytest.mark.parametrize("kind", ["pinhole", "fisheye"])
+def test_rectified_images_are_what_p_says_whatever_the_lens(
+    model: str, kind: conversions.CameraKind
+) -> None:
+    message = info(model, d=[0.1, 0.0, 0.0, 0.0], p=P.ravel())
+    camera = conversions.camera_from_info(message, kind, 320, 240, rectified=True)
+    assert camera.kind == "pinhole" and camera.distortion == () and camera.matrix is not None
+    np.testing.assert_allclose(camera.matrix[0], [150, 0, (310.0 + 0.5) / 2 - 0.5])
+    np.testing.assert_allclose(camera.matrix[1], [0, 150, (230.0 + 0.5) / 2 - 0.5])
+    assert conversions.info_key(message) != conversions.info_key(info(model, d=message.d))
+
+
+def test_rectified_images_without_p() -> None:
+    with pytest.raises(ConversionError, match=r"P is zero, .* set image_kind to raw"):
+        conversions.camera_from_info(info(), "pinhole", 640, 480, rectified=True)
+    # Of a lens that does not distort K says the same.
+    ideal = conversions.camera_from_info(info(d=[]), "pinhole", 640, 480, rectified=True)
+    assert ideal.matrix is not None
+    np.testing.assert_allclose(ideal.matrix, K)
+
+
+def test_second_camera_of_a_pair_is_known_by_p() -> None:
+    assert conversions.second_camera_shift(info()) == 0.0
+    assert conversions.second_camera_shift(info(p=P.ravel())) == 0.0
+    right = P.copy()
+    right[0, 3] = -300.0 * 0.24
+    assert conversions.second_camera_shift(info(p=right.ravel())) == pytest.approx(0.24)
+
+
+@pytest.mark.parametrize(
+    ("topic", "frame", "rectified"),
+    [
+        ("/image", "camera", False),
+        ("/camera/image_raw", "camera", False),
+        ("/camera/image_raw/compressed", "camera", False),
+        ("/camera/image_rect", "camera", True),
+        ("/camera/image_rect_color/compressed", "camera", True),
+        ("/camera/infra1/image_rect_raw", "camera", True),
+        ("/zed/left/color/rect/image", "camera", True),
+        ("/zed/left/color/rect/image/compressed", "camera", True),
+        ("/rect/front/camera/image", "camera", False),
+        ("/camera/direct/image", "camera", False),
+        ("/camera/image_unrectified", "camera", False),
+        ("/camera/image", "left_rectified", True),
+        ("/camera/image", "camera_rect_optical_frame", True),
+        ("/camera/image_raw", "camera_rect_optical_frame", False),
+    ],
+)
+def test_names_tell_rectified_images(topic: str, frame: str, rectified: bool) -> None:
+    assert is_rectified(topic, frame) is rectified
 
 
 def test_imu_yaw_is_that_of_the_vehicle() -> None:

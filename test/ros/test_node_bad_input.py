@@ -73,13 +73,19 @@ def test_fix_without_covariance_takes_the_default(node: Peer, stamp: int, kind: 
     fix = good_fix(stamp, 0.0)
     if kind == "unknown":
         fix.position_covariance_type = NavSatFix.COVARIANCE_TYPE_UNKNOWN
+    warned = node.next_diagnostic("prior", lambda s: "default_fix_std" in s.message)
     send_prior(node, stamp, fix)
+    assert level_of(warned()) == 1
     node.send_image(stamp, world.render(HERE))
     estimate = estimate_of(node, stamp)
     assert estimate.status == 0, estimate.detail
     assert estimate.prior.covariance[0] == pytest.approx(16.0, rel=0.05)
-    status = node.diagnostic("prior", lambda s: "default_fix_std" in s.message)
-    assert level_of(status) == 1
+
+    def cleared(status: Any) -> bool:
+        node.publish("/fix", good_fix(stamp))
+        return "no fix" not in status.message and "default_fix_std" not in status.message
+
+    node.diagnostic("prior", cleared)
 
 
 def test_unusable_fixes_are_dropped_and_counted(node: Peer, stamp: int) -> None:

@@ -23,7 +23,6 @@ from harness import (
     running,
     wait_for,
 )
-from lifecycle_msgs.srv import ChangeState
 from sensor_messages import SECOND
 
 
@@ -92,15 +91,16 @@ def test_each_cause_is_named_in_turn_until_it_runs(
     assert "Traceback" not in process.log
 
 
-def test_impossible_transition_harms_nobody(failed: tuple[NodeProcess, Peer]) -> None:
+def test_impossible_transition_is_refused_and_leaves_no_trace(
+    failed: tuple[NodeProcess, Peer],
+) -> None:
     process, peer = failed
-    request = ChangeState.Request()
-    request.transition.id = CONFIGURE  # it is active
-    client = peer.node.create_client(ChangeState, f"{NODE}/change_state")
-    assert client.wait_for_service(10.0)
-    client.call_async(request)  # rclpy never answers such a call
-    wait_for("a word on it", lambda: "internal" in process.log or "callback:" in process.log)
+    assert not peer.change(CONFIGURE)  # it is active
+    assert "transition number 1 refused: impossible in state active" in process.log
+    assert "Traceback" not in process.log
     assert peer.state() == "active"
+    status = peer.diagnostic("localization", lambda s: True)
+    assert level_of(status) == 0 and "internal_errors" not in values_of(status)
 
 
 def test_inactive_is_silent_and_active_again_answers(

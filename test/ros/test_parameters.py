@@ -7,16 +7,16 @@ import pytest
 
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.prior.config import PriorConfig
+from cross_view_localizer.ros.configurations import localizer_config, prior_config
+from cross_view_localizer.ros.parameter_files import check_yaml
 from cross_view_localizer.ros.parameters import (
     ParameterError,
     Parameters,
-    check_yaml,
     checked,
     from_mapping,
     markdown,
     table,
 )
-from cross_view_localizer.ros.session import localizer_config, prior_config
 
 
 def test_defaults_fit_their_own_table() -> None:
@@ -64,7 +64,10 @@ def test_yaml_files_are_checked(tmp_path: Path) -> None:
     assert "did you mean map" in problems[2]
     file.write_text("other_node:\n  ros__parameters: {}\n")
     assert "no section" in check_yaml(file)[0]
-    file.write_text("/**/cross_view_localizer:\n  ros__parameters:\n    max_std: 5.0\n")
+    file.write_text(
+        "/**/cross_view_localizer:\n  ros__parameters:\n    max_std: 5.0\n"
+        "    qos_overrides:\n      /fix:\n        subscription:\n          depth: 3\n"
+    )
     assert check_yaml(file) == []
 
 

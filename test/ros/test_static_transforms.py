@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,14 +54,79 @@ def test_resent_frame_replaces_and_slash_is_dropped() -> None:
     assert transforms.lookup("base_link", "gps_link").translation[0] == 7.0
 
 
+def entry(child: str, x: float, parent: str = "base_link", w: float = 1.0) -> SimpleNamespace:
+    return SimpleNamespace(
+        header=SimpleNamespace(frame_id=parent),
+        child_frame_id=child,
+        transform=SimpleNamespace(
+            translation=SimpleNamespace(x=x, y=0.0, z=0.0),
+            rotation=SimpleNamespace(x=0.0, y=0.0, z=0.0, w=w),
+        ),
+    )
+
+
+def message(*entries: SimpleNamespace) -> SimpleNamespace:
+    return SimpleNamespace(transforms=list(entries))
+
+
 def test_broken_transform_is_left_out_and_reported() -> None:
     transforms = StaticTransforms()
-    zero = SimpleNamespace(x=0.0, y=0.0, z=0.0, w=0.0)
-    entry = SimpleNamespace(
-        header=SimpleNamespace(frame_id="base_link"),
-        child_frame_id="camera",
-        transform=SimpleNamespace(translation=zero, rotation=zero),
-    )
-    transforms.add_message(SimpleNamespace(transforms=[entry]))
+    transforms.add_message(message(entry("camera", 1.0, w=0.0)))
     assert transforms.frames() == []
-    assert transforms.rejected is not None and "base_link -> camera" in transforms.rejected
+    assert "base_link -> camera" in transforms.rejected
+
+
+def test_report_ends_with_the_correction_of_that_frame() -> None:
+    transforms = StaticTransforms()
+    transforms.add_message(message(entry("camera", 1.0, w=0.0), entry("gps", 1.0, parent="gps")))
+    transforms.add_message(message(entry("imu", 0.0)))
+    assert "-> camera" in transforms.rejected and "-> gps" in transforms.rejected
+    transforms.add_message(message(entry("/camera", 2.0)))
+    assert "camera" not in transforms.rejected and "-> gps" in transforms.rejected
+    transforms.add_message(message(entry("gps", 3.0)))
+    assert transforms.rejected == ""
+    assert transforms.lookup("base_link", "camera").translation[0] == 2.0
+
+
+def test_report_on_an_entry_without_a_name_ends_with_the_next_message() -> None:
+    transforms = StaticTransforms()
+    transforms.add_message(message(entry("", 1.0)))
+    assert "two different frame names" in transforms.rejected
+    transforms.add_message(message(entry("camera", 1.0)))
+    assert transforms.rejected == ""
+
+
+def test_lookups_see_whole_messages_while_others_arrive() -> None:
+    """The two edges of each message cancel: any other sum mixes two messages."""
+    transforms, stop, problems = StaticTransforms(), threading.Event(), []
+    transforms.add_message(message(entry("mast", 0.0), entry("camera", 0.0, parent="mast")))
+
+    def look() -> None:
+        try:
+            while not stop.is_set():
+                x = transforms.lookup("base_link", "camera").translation[0]
+                assert x == 0.0, f"{x} m: of two messages"
+                transforms.frames()
+        except Exception as error:
+            problems.append(error)
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for reader in readers:
+            reader.start()
+        for k in range(100):
+            x = float(k + 1)
+            more = entry(f"frame_{k % 30}", 1.0)
+            transforms.add_message(
+                message(entry("mast", x), more, entry("camera", -x, parent="mast"))
+            )
+            if problems:
+                break
+    finally:
+        stop.set()
+        sys.setswitchinterval(interval)
+        for reader in readers:
+            reader.join()
+    assert problems == []

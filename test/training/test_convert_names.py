@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cross_view_localizer.localizer import _reference_point
 from cross_view_localizer.models import registry, weights
 from cross_view_localizer.models.cvml import CVML
 from training.weights import convert, tensorflow_names
@@ -118,7 +117,7 @@ def test_a_network_goes_to_disk_with_its_protocol(
     assert loaded.metadata["metres_per_cell"] == pytest.approx(0.144375)
     assert loaded.config == {"view": "robotcar"}
     # The truth was the INS: 1.7 m behind the camera and 0.1 m to its right.
-    assert _reference_point(loaded.metadata).tolist() == [-1.7132, -0.1181]
+    assert loaded.reference_point.tolist() == [-1.7132, -0.1181]
     assert isinstance(loaded.model, Small)
     found = tensorflow_names.export_arrays(loaded.model)
     assert all(np.array_equal(value, arrays[name]) for name, value in found.items())

@@ -14,7 +14,6 @@ from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel, GroundInput
 from cross_view_localizer.models.parts import losses
 from training.datasets.sample import Batch
-from training.learning.objective import Weights, objective
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 seeds = st.integers(0, 2**31 - 1)
@@ -97,7 +96,7 @@ def model_and_batch(name: str) -> tuple[CrossViewModel, Batch]:
 @pytest.mark.parametrize("name", ["cvml", "cvr", "bev"])
 def test_every_objective_gives_float32_terms_and_finite_gradients(name: str) -> None:
     model, batch = model_and_batch(name)
-    terms = objective(model, batch, Weights(), 0.5)
+    terms = model.loss(batch, 0.5)
     for key, value in terms.items():
         assert value.dtype == torch.float32 and torch.isfinite(value), key
     terms["loss"].backward()

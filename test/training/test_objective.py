@@ -1,4 +1,4 @@
-"""What models are trained on: float32 in any precision, each kind of model by its own function."""
+"""What models are trained on: each method's own loss with its own options, in float32."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from training_runs import SETTINGS
 
 from cross_view_localizer.models import registry
-from cross_view_localizer.models.contract import CrossViewModel, GroundInput, Scores
+from cross_view_localizer.models.contract import Batch, CrossViewModel, GroundInput, Scores
+from cross_view_localizer.models.cvml import CVML, CvmlObjective
 from cross_view_localizer.models.parts import losses
-from training.datasets.sample import Batch
-from training.learning.objective import KINDS, Weights, bottleneck, kind_of, objective
+from cross_view_localizer.models.parts.losses import HeatmapTarget
+from training.learning.objective import set_options
 
 SIZE = 32
 
@@ -46,18 +47,18 @@ def test_losses_are_float32_under_autocast(name: str) -> None:
     torch.manual_seed(0)
     model = registry.build(name, MODELS[name]).eval()
     batch = batch_of(model)
-    exact = objective(model, batch, Weights(), 0.0)
+    exact = model.loss(batch, 0.0)
     with torch.autocast("cpu", torch.bfloat16):
-        half = objective(model, batch, Weights(), 0.0)
+        half = model.loss(batch, 0.0)
     assert {str(term.dtype) for term in half.values()} == {"torch.float32"}
     assert half["loss"].item() == pytest.approx(exact["loss"].item(), rel=0.05)
 
 
-class Stub(CrossViewModel):
+class Stub(CVML):
     """Answers the same half-precision map whatever it is shown."""
 
     def __init__(self, log_mass: torch.Tensor) -> None:
-        super().__init__()
+        torch.nn.Module.__init__(self)
         self.view = registry.build("cvml", SETTINGS).view
         self.log_mass = log_mass
 
@@ -81,7 +82,7 @@ def test_the_losses_of_bfloat16_answers_are_summed_in_float32() -> None:
     model = Stub(low)
     batch = batch_of(model)
     with torch.autocast("cpu", torch.bfloat16):
-        found = objective(model, batch, Weights(), 0.0)["place"]
+        found = model.loss(batch, 0.0)["place"]
     target = losses.gaussian_target(batch.offset, SIZE, 1.5).double()
     expected = -(target * low[:, 0].double()).sum((1, 2)).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -89,8 +90,8 @@ def test_the_losses_of_bfloat16_answers_are_summed_in_float32() -> None:
 
 def test_a_fixed_smoothing_is_in_cells_and_an_annealed_one_in_metres() -> None:
     cell = torch.tensor([0.5, 2.0])
-    assert Weights(sigma_cells=4.0).sigma(cell, 0.3).tolist() == [4.0, 4.0]
-    annealed = Weights(sigma_start=2.0, sigma_end=1.0)
+    assert HeatmapTarget(sigma_cells=4.0).sigma(cell, 0.3).tolist() == [4.0, 4.0]
+    annealed = HeatmapTarget(sigma_start=2.0, sigma_end=1.0)
     assert annealed.sigma(cell, 0.0).tolist() == [4.0, 1.0]
     assert annealed.sigma(cell, 0.35).tolist() == [3.0, 0.75]
     assert annealed.sigma(cell, 1.0).tolist() == [2.0, 0.5]
@@ -101,9 +102,14 @@ def test_the_forms_are_chosen_by_name() -> None:
     model = registry.build("cvml", SETTINGS).eval()
     batch = batch_of(model)
     common: dict[str, Any] = {"sigma_cells": 2.0, "nce": 10.0}
-    plain = objective(model, batch, Weights(**common), 0.0)
-    wide = objective(model, batch, Weights(nce_form="batch_wide", **common), 0.0)
-    published = objective(model, batch, Weights(target="published", **common), 0.0)
+
+    def terms_of(**changes: Any) -> dict[str, torch.Tensor]:
+        set_options(model, common | changes)
+        return model.loss(batch, 0.0)
+
+    plain = terms_of()
+    wide = terms_of(nce_form="batch_wide")
+    published = terms_of(target="published")
     assert plain["place"].item() == wide["place"].item() != published["place"].item()
     assert plain["nce"].item() != published["nce"].item()
     for terms in (plain, wide, published):
@@ -116,8 +122,9 @@ def test_a_published_target_is_refused_where_the_heatmap_is_a_part_of_the_pictur
     model = registry.build(
         "cvml", {"view": "compact-front", "backbone": "vgg16-compact", "cells": 12}
     )
+    model.objective = CvmlObjective(target="published")
     with pytest.raises(ValueError, match="whole aerial picture"):
-        bottleneck(model, batch_of(model, cell=0.5), Weights(target="published"), torch.ones(2))
+        model.loss(batch_of(model, cell=0.5), 0.0)
 
 
 def test_the_regression_is_in_half_sides_right_and_down() -> None:
@@ -125,15 +132,53 @@ def test_the_regression_is_in_half_sides_right_and_down() -> None:
     model.head[2].weight.data.zero_()
     model.head[2].bias.data.copy_(torch.tensor([0.1, -0.2]))  # whatever it is shown
     batch = batch_of(model, cell=2.0)
-    loss = objective(model, batch, Weights(), 0.0)["loss"]
+    loss = model.loss(batch, 0.0)["loss"]
     truth = batch.offset.numpy() / 2.0 / (SIZE / 2)
     expected = np.mean(np.sum(([0.1, -0.2] - truth) ** 2, axis=1))
     assert loss.item() == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_every_model_that_learns_is_of_one_kind() -> None:
-    for name, settings in MODELS.items():
-        model = registry.build(name, settings)
-        assert sum(hasattr(model, offered) for offered in KINDS) == 1, name
-    with pytest.raises(ValueError, match="can't be trained"):
-        kind_of(registry.build("correlation", {}))
+@pytest.mark.parametrize(
+    ("name", "terms", "said"),
+    [
+        ("correlation", {}, "Correlation can't be trained"),
+        ("cvml", {"tilt": 1.0}, "the loss of CVML has no 'tilt': expected some of sigma_start"),
+        ("bev", {"nce": 1.0}, "the loss of BevModel has no 'nce'"),
+        ("cvr", {"sigma_end": 1.0}, "the loss of CVR has no 'sigma_end': expected none"),
+        ("cvml", {"nce_form": "per_batch"}, "nce_form"),
+        ("bev", {"yaw": "much"}, "yaw"),
+    ],
+)
+def test_options_of_another_loss_are_refused_in_one_line(
+    name: str, terms: dict[str, Any], said: str
+) -> None:
+    model = registry.build(name, MODELS.get(name, {}))
+    with pytest.raises(ValueError, match=said) as error:
+        set_options(model, terms)
+    assert "\n" not in str(error.value)
+
+
+def test_a_method_has_its_own_options_and_keeps_the_defaults_of_the_rest() -> None:
+    one, other = (registry.build("bev", MODELS["bev"]) for _ in range(2))
+    set_options(one, {"tilt": 0.0})
+    assert (one.objective.tilt, one.objective.yaw) == (0.0, 0.2)
+    assert other.objective.tilt == 0.3  # the other model's is its own
+    set_options(one)
+    assert one.objective == other.objective
+
+
+def test_an_unknown_tilt_teaches_nothing() -> None:
+    """Labels of zero pulled the tilt of real cameras to the calibration's."""
+    torch.manual_seed(0)
+    model = registry.build("bev", MODELS["bev"]).eval()
+    batch = batch_of(model, count=3)
+    known = batch._replace(tilt=torch.tensor([[0.01, 0.0], [0.02, -0.01], [0.0, 0.03]]))
+    unknown = known._replace(tilt=known.tilt.clone())
+    unknown.tilt[1:] = float("nan")
+    alone = model.loss(known.each(lambda part: part[:1]), 0.0)["tilt"]
+    masked = model.loss(unknown, 0.0)
+    assert masked["tilt"].item() == pytest.approx(alone.item(), rel=1e-5)
+    masked["loss"].backward()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+    none = model.loss(batch._replace(tilt=torch.full((3, 2), float("nan"))), 0.0)
+    assert none["tilt"].item() == 0.0 and torch.isfinite(none["loss"])

@@ -4,10 +4,9 @@ from itertools import islice
 
 import torch
 
-from cross_view_localizer.models.bev import BevModel
+from cross_view_localizer.models.bev import BevModel, BevObjective
 from training.datasets.sample import collate
-from training.datasets.town import TownStream
-from training.learning.objective import Weights, objective
+from training.datasets.town_stream import TownStream
 
 STEPS = 36
 
@@ -15,13 +14,14 @@ STEPS = 36
 def test_the_geometric_model_learns_eight_samples_by_heart() -> None:
     torch.manual_seed(0)
     model = BevModel()
+    model.objective = BevObjective(sigma_start=1.0)
     stream = TownStream(model.view, seed=5, frames=8, uses=1, pool=1)
     batch = collate(list(islice(iter(stream), 8)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     model.train()
     for step in range(STEPS):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            terms = objective(model, batch, Weights(sigma_start=1.0), progress=step / STEPS)
+            terms = model.loss(batch, progress=step / STEPS)
         optimizer.zero_grad()
         terms["loss"].backward()
         if step == 0:

@@ -13,17 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from plain_reader import PlainReader
 
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import Scores
+from cross_view_localizer.models.contract import CrossViewModel, Scores
+from cross_view_localizer.models.cvml import CVML
+from cross_view_localizer.models.cvr import CVR
 from cross_view_localizer.models.parts import losses
+from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.views import View
-from training import scoring
 from training.datasets.pair import Label
 from training.datasets.pairs import sample_of
 from training.datasets.sample import Sample, collate
-from training.learning.objective import Weights, objective, regression, yaw_cross_entropy
+from training.measuring.records import Record
+from training.measuring.rows import Rows
 
 VIEW = View("pinhole", 64, 48, 64, 1.0, 64, 1.0)
 MIDDLE = (120.0, -45.0)
@@ -101,20 +106,37 @@ def test_a_place_in_the_map_becomes_an_offset_and_a_target(case: Case) -> None:
     assert labels.max().item() == pytest.approx(1, abs=1e-5)
 
 
+def measured(reader: OneRow, log_mass: NDArray[np.float32]) -> Record:
+    """Return the record of a row whose model answers with a given heatmap."""
+
+    class Says(CrossViewModel):
+        view = VIEW
+
+        def encode_aerial(self, image: torch.Tensor) -> Any:
+            return None
+
+        def encode_ground(self, ground: Any) -> Any:
+            return None
+
+        def match(self, aerial: Any, ground: Any) -> Scores:
+            return Scores(torch.from_numpy(log_mass)[None], torch.zeros(1))
+
+    model = LoadedModel(Says(), "says", {}, Calibration(), {}, "says-0")
+    return next(Rows(reader, model).run())
+
+
 @pytest.mark.parametrize("case", TEN)
 def test_a_heatmap_becomes_a_place_and_signed_errors(case: Case) -> None:
     reader = OneRow(case)
-    sample = reader.sample()
-    frame = scoring.Frame(sample, reader.row, 0.0)
     column, row = case.cell
     log_mass = np.full((1, 64, 64), -30.0, np.float32)
     log_mass[0, row, column] = 0.0
-    right = scoring.measured(log_mass, np.zeros(1, np.float32), frame, VIEW)
+    right = measured(reader, log_mass)
     assert right.argmax_error == pytest.approx(0, abs=1e-6)
     # A cell further up is a metre ahead of the camera, a cell to the left one to its left.
     for (rows, columns), (along, across) in (((-1, 0), (1, 0)), ((0, -1), (0, 1))):
         moved = np.roll(log_mass, (rows, columns), (1, 2))
-        found = scoring.measured(moved, np.zeros(1, np.float32), frame, VIEW)
+        found = measured(reader, moved)
         assert found.longitudinal == pytest.approx(along, abs=1e-4)
         assert found.lateral == pytest.approx(across, abs=1e-4)
 
@@ -126,8 +148,7 @@ def test_errors_go_by_the_camera_and_places_by_the_picture(case: Case) -> None:
     column, row = case.cell
     log_mass = np.full((1, 64, 64), -30.0, np.float32)
     log_mass[0, row - 1, column] = 0.0
-    frame = scoring.Frame(reader.sample(), reader.row, 0.0)
-    found = scoring.measured(log_mass, np.zeros(1, np.float32), frame, VIEW)
+    found = measured(reader, log_mass)
     assert found.longitudinal == pytest.approx(0, abs=1e-4)
     assert found.lateral == pytest.approx(-1, abs=1e-4)
 
@@ -136,8 +157,11 @@ def test_errors_go_by_the_camera_and_places_by_the_picture(case: Case) -> None:
 def test_a_regressor_learns_the_same_offset(case: Case) -> None:
     """Half a side is 32 cells; an answer that is 3 cells off costs (3 / 32)²."""
 
-    class Knows:
-        half_side = 32.0
+    class Knows(CVR):
+        half_side = 32.0  # type: ignore[assignment]
+
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
 
         def encode_aerial(self, image: torch.Tensor) -> torch.Tensor:
             return image
@@ -149,7 +173,7 @@ def test_a_regressor_learns_the_same_offset(case: Case) -> None:
             return torch.tensor([[case.offset[0] + 3, case.offset[1]]]) / 32
 
     batch = collate([OneRow(case).sample()])
-    terms = regression(Knows(), batch, Weights(), torch.ones(1))
+    terms = Knows().loss(batch, 0.0)
     assert terms["loss"].item() == pytest.approx((3 / 32) ** 2, rel=1e-3)
 
 
@@ -177,9 +201,9 @@ def test_the_heading_loss_shares_the_truth_between_two_offsets() -> None:
     mass = torch.tensor([0.2, 0.3, 0.5]).log().view(1, 3, 1, 1).expand(1, 3, 64, 64)
     scores = Scores(mass, torch.tensor([-0.06, 0.0, 0.06]))
     cells = torch.tensor([TEN[0].offset])
-    loss = yaw_cross_entropy(scores, cells, torch.tensor([0.045]))
+    loss = losses.yaw_cross_entropy(scores, cells, torch.tensor([0.045]))
     assert loss.item() == pytest.approx(-0.25 * math.log(0.3) - 0.75 * math.log(0.5), rel=1e-4)
-    other = yaw_cross_entropy(scores, cells, torch.tensor([-0.045]))
+    other = losses.yaw_cross_entropy(scores, cells, torch.tensor([-0.045]))
     assert other.item() == pytest.approx(-0.25 * math.log(0.3) - 0.75 * math.log(0.2), rel=1e-4)
 
 
@@ -188,39 +212,39 @@ def test_the_heading_loss_reads_the_true_cell() -> None:
     logits = torch.zeros(1, 3, 64, 64)
     logits[0, 2, row, column] = 50.0
     scores = Scores(logits, torch.tensor([-0.06, 0.0, 0.06]))
-    loss = yaw_cross_entropy(scores, torch.tensor([TEN[0].offset]), torch.tensor([0.06]))
+    loss = losses.yaw_cross_entropy(scores, torch.tensor([TEN[0].offset]), torch.tensor([0.06]))
     assert loss.item() == pytest.approx(0, abs=1e-6)
     mirrored = torch.tensor([[-TEN[0].offset[0], TEN[0].offset[1]]])
-    assert yaw_cross_entropy(scores, mirrored, torch.tensor([0.06])).item() > 1
+    assert losses.yaw_cross_entropy(scores, mirrored, torch.tensor([0.06])).item() > 1
 
 
 def test_the_objective_of_a_stub_model_is_least_at_the_truth() -> None:
-    """Through `objective` itself: mass on the true cell costs less than on any mirrored one."""
+    """Through CVML's own loss: mass on the true cell costs less than on any mirrored one."""
     case = TEN[0]
     batch = collate([OneRow(case).sample()])
 
-    class Answers(torch.nn.Module):
+    class Answers(CVML):
         view = VIEW
 
         def __init__(self, column: int, row: int) -> None:
-            super().__init__()
+            torch.nn.Module.__init__(self)
             logits = torch.zeros(1, 64, 64)
             logits[0, row, column] = 8.0
             self.log_mass = torch.log_softmax(logits.flatten(), 0).view(1, 1, 64, 64)
             self.matching = torch.zeros(1, 8, 8)
             self.matching[0, row // 8, column // 8] = 1.0
 
-        def encode_aerial(self, image: torch.Tensor) -> None:
+        def encode_aerial(self, image: torch.Tensor) -> Any:
             return None
 
-        def encode_ground(self, ground: Any) -> None:
+        def encode_ground(self, ground: Any) -> Any:
             return None
 
-        def match_with_bottleneck(self, aerial: None, ground: None) -> tuple[Scores, torch.Tensor]:
+        def match_with_bottleneck(self, aerial: Any, ground: Any) -> tuple[Scores, torch.Tensor]:
             return Scores(self.log_mass, torch.zeros(1)), self.matching
 
     def terms(column: int, row: int) -> dict[str, torch.Tensor]:
-        return objective(Answers(column, row), batch, Weights(), 1.0)  # type: ignore[arg-type]
+        return Answers(column, row).loss(batch, 1.0)
 
     column, row = case.cell
     truth = terms(column, row)

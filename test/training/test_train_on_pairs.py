@@ -17,6 +17,7 @@ from training.datasets.pairs import PairDataset
 from training.datasets.sample import collate
 from training.datasets.vigor import VigorReader
 from training.learning.data import Loading, PairSamples, readers
+from training.learning.order import Order
 from training.learning.start import warm_start
 from training.town.layouts import vigor
 
@@ -90,7 +91,7 @@ def test_a_regressor_gets_its_gaussian_from_the_validation(
 def test_broken_files_stop_the_training_unless_they_are_skipped(
     vigor_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = registry.build("cvml", SETTINGS | {"view": "compact-panorama", "cells": 12}).view
+    model = registry.build("cvml", SETTINGS | {"view": "compact-panorama", "cells": 12})
     data = {"reader": "vigor", "validation": "random", "root": str(vigor_root)}
     train, held_out = readers(data)
     first = train.label(0).ground_file
@@ -98,9 +99,9 @@ def test_broken_files_stop_the_training_unless_they_are_skipped(
     first.write_bytes(whole[:1000])
     loading = Loading(batch=2, seed=0, workers=0)
     with pytest.raises(DatasetError, match="truncated") as error:
-        PairSamples(view, train, held_out, loading)
+        PairSamples(model, train, held_out, loading)
     assert "\n" not in str(error.value) and first.name in str(error.value)
-    samples = PairSamples(view, train, held_out, loading, skip_problems=True)
+    samples = PairSamples(model, train, held_out, loading, skip_problems=True)
     assert len(samples.train) == len(train) - 1
     first.write_bytes(whole)
     assert "skipped: 1" in capsys.readouterr().out
@@ -131,3 +132,22 @@ def test_a_start_that_fits_nowhere_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(weights.WeightsError, match="none of its 1 tensors") as error:
         warm_start(model, tmp_path / "other.safetensors", {"seeds": [0]}, same=False)
     assert "\n" not in str(error.value)
+
+
+def test_pictures_travel_as_bytes_and_arrive_as_the_same_numbers(tmp_path: Path) -> None:
+    train, held_out = (PlainReader(tmp_path, split) for split in ("train", "validation"))
+    model = registry.build("cvml", SETTINGS)
+    data = PairSamples(model, train, held_out, Loading(4, 0, 0), vary=True)
+    sent = next(iter(data.train_dataloader()))
+    drawn = Order(len(data.train), 4, 0, data.every, data.done).drawn(0)
+    expected = collate([data.train[row] for row in drawn])
+    arrived = data.on_after_batch_transfer(sent, 0)
+    assert sent.aerial.dtype == sent.ground.image.dtype == torch.uint8
+    assert arrived.aerial.dtype == arrived.ground.image.dtype == torch.float32
+    found, wanted = [], []
+    arrived.each(lambda part: found.append(part) or part)  # type: ignore[func-returns-value]
+    expected.each(lambda part: wanted.append(part) or part)  # type: ignore[func-returns-value]
+    for made, whole in zip(found, wanted, strict=True):
+        torch.testing.assert_close(made, whole, rtol=0, atol=0, equal_nan=True)
+        assert made.stride() == whole.stride()
+    assert arrived.aerial.is_contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,4 @@
-"""Changes that leave the truth as it is (light, colour, blur) or change it with the picture
-(mirror).
-"""
+"""Changes that leave the truth as it is (light, colour, blur), or move it too (mirror)."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from training.datasets.sample import Sample
 
 
 def photometric(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Vary gain, offset, colour balance, gamma and sharpness of (H, W, 3) uint8, by one look-up
-    table.
-    """
+    """Vary gain, offset, colours and gamma of (H, W, 3) uint8, by one table, and sharpness."""
     gain = np.exp(rng.normal(0.0, 0.15)) * np.exp(rng.normal(0.0, 0.05, 3))
     gamma = np.exp(rng.normal(0.0, 0.15))
     levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma
@@ -45,6 +41,8 @@ def mirror(sample: Sample) -> Sample:
         tilt=sample.tilt * (1.0, -1.0),
         offset=sample.offset * (-1.0, 1.0),
         yaw=-sample.yaw,
+        earlier=None if sample.earlier is None else sample.earlier[:, :, ::-1].copy(),
+        motion=None if sample.motion is None else sample.motion * (1.0, -1.0, -1.0),
     )
 
 
@@ -52,6 +50,9 @@ def augment(sample: Sample, rng: np.random.Generator) -> Sample:
     """Mirror half of the samples and vary the light of both pictures independently."""
     if rng.random() < 0.5:
         sample = mirror(sample)
-    return replace(
+    sample = replace(
         sample, aerial=photometric(sample.aerial, rng), ground=photometric(sample.ground, rng)
     )
+    if sample.earlier is None:
+        return sample
+    return replace(sample, earlier=np.stack([photometric(one, rng) for one in sample.earlier]))

@@ -1,13 +1,13 @@
-"""What every dataset's reader gives: labelled pairs of pictures, the truth as east/north metres and
-ENU yaw.
+"""What every dataset's reader gives: labelled pairs of pictures.
 
-A reader converts its format's signs, units and frames, once; nothing after it knows them.
+Truth is in metres east and north, and ENU yaw. A reader converts its format's signs, units and
+frames, once; nothing after it knows them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.camera.camera import Camera
-from cross_view_localizer.geo import Datum
+from cross_view_localizer.estimate import Motion
+from cross_view_localizer.geo import Datum, to_earth
 from cross_view_localizer.grid import Grid
 
 RGB = NDArray[np.uint8]
 
 
 class DatasetError(ValueError):
-    """A dataset that can't be used as asked: one line with file, row, value, expectation and
-    fix.
-    """
+    """A dataset that can't be used as asked: in one line where, what is wrong, and the fix."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,8 @@ class Label:
         reference_point: which point of the vehicle ``position`` is: "camera", "ins", "body" …
         datum: origin of the frame, where the dataset says.
         stamp: integer nanoseconds, where the dataset says.
+        prior_half: half the sides of the uniform prior, metres, and half its headings, radians,
+            where the protocol says.
     """
 
     name: str
@@ -77,6 +78,12 @@ class Label:
     reference_point: str = "camera"
     datum: Datum | None = None
     stamp: int | None = None
+    prior_half: tuple[float, float] | None = None
+
+    @property
+    def place(self) -> NDArray[np.float64] | None:
+        """(3,) metres from the Earth's centre, for distances between rows; None without datum."""
+        return None if self.datum is None else to_earth(self.datum, self.position)
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,14 @@ class GroundPicture:
         camera: its model at this size; undistorted pinhole or equirectangular.
         rotation: (3, 3) optical frame to the camera's levelled frame (see ``GroundInput``).
         height: optical centre above the road, metres.
+        true_rotation: what ``rotation`` should have been in this frame, where the reader knows it.
     """
 
     image: RGB
     camera: Camera
     rotation: NDArray[np.float64]
     height: float
+    true_rotation: NDArray[np.float64] | None = None
 
 
 class Reader(ABC):
@@ -125,13 +134,19 @@ class Reader(ABC):
 
     @abstractmethod
     def aerial(self, label: Label, grid: Grid) -> RGB:
-        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``; black where there is
-        none.
-        """
+        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``, else black."""
 
     @abstractmethod
     def ground(self, label: Label) -> GroundPicture:
         """Return the camera's picture."""
+
+    def earlier(self, label: Label, count: int) -> Sequence[tuple[RGB, Motion]]:
+        """Return up to ``count`` pictures that the same camera took before, the latest first.
+
+        Each as large as the label's, with where the camera was: (x, y, yaw) of its levelled frame
+        in the newest one. None where the dataset has single pictures.
+        """
+        return ()
 
 
 def read_rgb(path: Path) -> RGB:

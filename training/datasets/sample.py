@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cross_view_localizer.models.contract import GroundInput
+from cross_view_localizer.models.contract import Batch, GroundInput
 
 
 @dataclass(frozen=True)
@@ -22,18 +21,24 @@ class Sample:
         aerial: (S, S, 3) uint8 RGB.
         ground: (h, w, 3) uint8 RGB.
         intrinsics: (3, 3) pinhole matrix of the ground picture; the identity for panoramas.
-        rotation: (3, 3) optical frame to the camera's levelled frame, as a calibration states it.
-        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians.
+        rotation: (3, 3) optical frame to a level one whose x axis looks along the azimuth that is
+            told (or along the aerial picture's up, where that is another), as a calibration says.
+        tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians; NaN
+            where nobody knows it, which is no label.
         height: optical centre above the road, metres.
         offset: (2,) truth minus the heatmap's middle, in metres to the (right, down) of the
             picture.
-        yaw: camera azimuth minus the aerial picture's up, radians, counter-clockwise.
+        yaw: camera azimuth minus the one that is told (north-up pinhole views: minus the aerial
+            picture's up), radians, counter-clockwise.
         position: (2,) truth in the map frame, metres; heading: the camera's azimuth there.
         group: what bootstraps and splits go by: a town, a drive, a city.
         cell: metres per heatmap cell; differs from the view's where a dataset's tiles of several
             resolutions are all resized to one size, as CVML does.
         name: of the row it was made from.
         reference_point: which point of the vehicle ``offset`` is the truth of.
+        earlier: (T, h, w, 3) uint8 RGB, the camera's pictures before ``ground``, latest first.
+        motion: (T, 3) where the camera was then (see `GroundInput`).
+        place: (3,) where on Earth the truth is, metres from its centre; None where nobody knows.
     """
 
     aerial: NDArray[np.uint8]
@@ -50,24 +55,21 @@ class Sample:
     cell: float
     name: str = ""
     reference_point: str = "camera"
-
-
-class Batch(NamedTuple):
-    """Samples stacked: pictures as (B, 3, H, W) float32 0 … 255, channels last in memory."""
-
-    aerial: Tensor
-    ground: GroundInput
-    tilt: Tensor
-    offset: Tensor
-    yaw: Tensor
-    cell: Tensor
+    earlier: NDArray[np.uint8] | None = None
+    motion: NDArray[np.float64] | None = None
+    place: NDArray[np.float64] | None = None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one view into a batch of float32 tensors."""
+    """Stack samples of one view into a batch of float32 tensors, channels last in memory."""
+    return floats(stacked(samples))
+
+
+def stacked(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one view, the pictures as uint8: a quarter of the bytes to send."""
 
     def pictures(images: list[NDArray[np.uint8]]) -> Tensor:
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
     def numbers(values: list[NDArray[np.float64]] | list[float]) -> Tensor:
         return torch.from_numpy(np.stack(values).astype(np.float32))
@@ -77,6 +79,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         numbers([s.intrinsics for s in samples]),
         numbers([s.rotation for s in samples]),
         numbers([s.height for s in samples]),
+        *_earlier(samples),
     )
     return Batch(
         pictures([s.aerial for s in samples]),
@@ -85,14 +88,34 @@ def collate(samples: Sequence[Sample]) -> Batch:
         numbers([s.offset for s in samples]),
         numbers([s.yaw for s in samples]),
         numbers([s.cell for s in samples]),
+        torch.from_numpy(np.stack([_UNKNOWN if s.place is None else s.place for s in samples])),
     )
 
 
-def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (pitch, roll) of the optical frame by which ``true`` differs from ``rotation``,
-    radians.
+_UNKNOWN = np.full(3, np.nan)
 
-    Both (3, 3), optical to levelled frame; to first order, as the angles are a degree or two.
+
+def _earlier(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
+    """Stack as many earlier pictures, and the motions, as all samples have."""
+    count = min(0 if s.earlier is None else len(s.earlier) for s in samples)
+    if count == 0:
+        return None, None
+    pictures = np.stack([s.earlier[:count] for s in samples])  # type: ignore[index]
+    motions = np.stack([s.motion[:count] for s in samples])  # type: ignore[index]
+    moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3)
+    return moved, torch.from_numpy(motions.astype(np.float32))
+
+
+def floats(batch: Batch) -> Batch:
+    """Return a batch with float32 pictures, made where the batch is: on the GPU, if it is there."""
+    return batch.each(lambda part: part.float() if part.dtype == torch.uint8 else part)
+
+
+def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (pitch, roll), radians, by which ``true`` differs from ``rotation``.
+
+    Of the optical frame. Both (3, 3), optical to levelled frame; to first order, as the angles are
+    a degree or two.
     """
     error = rotation.T @ true
     return np.array([(error[2, 1] - error[1, 2]) / 2, (error[1, 0] - error[0, 1]) / 2])

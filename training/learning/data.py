@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import lightning
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from cross_view_localizer.views import View
+from cross_view_localizer.models.contract import CrossViewModel
 from training.datasets import registry
-from training.datasets.check import usable
+from training.datasets.checking.files import usable
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
-from training.datasets.sample import Batch, collate
-from training.datasets.town import TownFrames, TownStream
+from training.datasets.sample import Batch, floats, stacked
+from training.datasets.town import benchmark
+from training.datasets.town_stream import TownStream
 from training.learning.order import AtEpoch, Order
 
 
@@ -49,11 +52,12 @@ class Resumable(DataLoader[Any]):
 
 
 def loader(dataset: Dataset[Any], workers: int, **options: Any) -> Resumable:
-    """Return a loader of batches."""
+    """Return a loader of batches whose pictures are uint8, pinned where there is a GPU to go to."""
     return Resumable(
         dataset,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=stacked,
+        pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
         prefetch_factor=8 if workers else None,
         # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
@@ -80,6 +84,10 @@ class Samples(lightning.LightningDataModule):
         """Batches between validations."""
         raise NotImplementedError
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make the pictures float32 where they are used, after they have travelled as bytes."""
+        return floats(batch)
+
     def shared(self) -> tuple[int, int]:
         """Return this process's rank and the number of processes."""
         trainer = self.trainer
@@ -90,14 +98,23 @@ class StreamSamples(Samples):
     """The endless stream of procedural towns; a resumed training goes on with other samples of it.
 
     Args:
-        view: the pictures that the model wants.
+        model: whose view the samples fit.
         towns, frames: of the validation towns, and frames of each.
+
+    Raises:
+        ValueError: a model that needs several frames, or draws its batches; one line.
     """
 
-    def __init__(self, view: View, loading: Loading, towns: int, frames: int) -> None:
+    def __init__(self, model: CrossViewModel, loading: Loading, towns: int, frames: int) -> None:
         super().__init__()
+        view = model.view
+        few = view.few_frames(1)
+        if few or model.drawing() is not None:
+            wish = few or f"{type(model).__name__} draws its batches by place"
+            raise ValueError(f"the stream of towns gives single random frames; {wish}: give data")
         self.view, self.loading = view, loading
-        self.held_out = TownFrames(view, "validation", towns, frames)
+        held_out = benchmark(view, "validation", towns, frames)
+        self.held_out = PairDataset(held_out, view, "metric")
         self.about = {"reference_point": "camera", "towns": "town-v1"}
 
     @property
@@ -118,13 +135,14 @@ class StreamSamples(Samples):
     def val_dataloader(self) -> Iterable[Batch]:
         """The same frames each time."""
         share = _every_nth(self.held_out, *self.shared())
-        return DataLoader(share, batch_size=self.loading.batch, collate_fn=collate)
+        return DataLoader(share, batch_size=self.loading.batch, collate_fn=stacked)
 
 
 class PairSamples(Samples):
     """A dataset's split for training and another for validation.
 
     Args:
+        model: whose view the samples fit, and that may draw its batches its own way.
         train, held_out: their readers.
         fit, vary: as for `PairDataset`.
         skip_problems: leave rows out that have problems, and say how many; else refuse.
@@ -137,7 +155,7 @@ class PairSamples(Samples):
 
     def __init__(
         self,
-        view: View,
+        model: CrossViewModel,
         train: Reader,
         held_out: Reader,
         loading: Loading,
@@ -153,7 +171,7 @@ class PairSamples(Samples):
                 f"validation has the rows of training ({_tagged(train)}): give validation: another "
                 "split, drive or file"
             )
-        self.loading = loading
+        self.loading, view = loading, model.view
         pairs = PairDataset(train, view, fit, loading.seed, vary)
         self.train = AtEpoch(pairs, _usable(train, "training", skip_problems, say))
         rows = _usable(held_out, "validation", skip_problems, say)
@@ -161,6 +179,7 @@ class PairSamples(Samples):
             rows = [rows[i] for i in np.linspace(0, len(rows) - 1, most).round().astype(int)]
         self.held_out = Subset(PairDataset(held_out, view, fit), rows)
         self.epoch = len(self.train) // loading.batch * loading.batch
+        self.arranged = _arranged(model, train, self.train.rows, loading.batch)
         self.ordered_by = {"batch": loading.batch, "seed": loading.seed, "rows": len(self.train)}
         first = self.held_out[0], self.train[0, 0]  # a wrong camera or picture shows here
         self.about = {
@@ -190,7 +209,10 @@ class PairSamples(Samples):
     def train_dataloader(self) -> Iterable[Batch]:
         """Batches in an order that follows from the seed and their number."""
         load = self.loading
-        order = Order(len(self.train), load.batch, load.seed, self.every, self.done, *self.shared())
+        every, done, arranged = self.every, self.done, self.arranged
+        order = Order(
+            len(self.train), load.batch, load.seed, every, done, *self.shared(), arranged=arranged
+        )
         return loader(self.train, load.workers, batch_sampler=order)
 
     def val_dataloader(self) -> Iterable[Batch]:
@@ -231,6 +253,27 @@ def readers(
     other = elsewhere.pop("reader", name)
     shared = options if other == name else {}
     return registry.build(name, **options), registry.build(other, **{**shared, **elsewhere})
+
+
+def _arranged(
+    model: CrossViewModel, reader: Reader, rows: Sequence[int], batch: int
+) -> Callable[[np.random.Generator], NDArray[np.intp]] | None:
+    """Return how the model wants an epoch's rows arranged; None where it does not mind.
+
+    Raises:
+        DatasetError: it minds, and nobody knows where the rows are.
+    """
+    drawing = model.drawing()
+    if drawing is None:
+        return None
+    places = [reader.label(row).place for row in rows]
+    if any(place is None for place in places):
+        raise DatasetError(
+            f"{type(model).__name__} draws its batches by place, and the labels of "
+            f"({_tagged(reader)}) have no datum: choose another reader or model"
+        )
+    whole = np.array(places)
+    return lambda rng: drawing.arranged(whole, batch, rng)
 
 
 def _usable(reader: Reader, use: str, skip: bool, say: Callable[[str], None]) -> list[int]:

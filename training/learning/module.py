@@ -15,9 +15,7 @@ import torch
 from torch import Tensor, distributed
 
 from cross_view_localizer.models import weights as weights_file
-from cross_view_localizer.models.contract import CrossViewModel
-from training.datasets.sample import Batch
-from training.learning.objective import Weights, objective
+from cross_view_localizer.models.contract import Batch, CrossViewModel
 
 Choice = Literal["nll", "mean", "median"]
 
@@ -42,11 +40,10 @@ class Steps:
 
 
 class Training(lightning.LightningModule):
-    """One model, its objective and a schedule over samples or minutes, whichever ends first.
+    """One model, its own loss and a schedule over samples or minutes, whichever ends first.
 
     Args:
-        model: to train.
-        terms: weights of the objective.
+        model: to train, with its loss's options set.
         learning_rate: the peak.
         samples, minutes: the stage's length; minutes None: by samples alone, which makes the
             result independent of the machine's speed.
@@ -58,7 +55,6 @@ class Training(lightning.LightningModule):
     def __init__(
         self,
         model: CrossViewModel,
-        terms: Weights,
         learning_rate: float,
         samples: int,
         minutes: float | None,
@@ -67,7 +63,7 @@ class Training(lightning.LightningModule):
     ) -> None:
         super().__init__()
         plain_buffers(model)
-        self.model, self.terms, self.learning_rate = model, terms, learning_rate
+        self.model, self.learning_rate = model, learning_rate
         self.samples, self.minutes, self.seed = samples, minutes, seed
         self.steps = steps or Steps()
         self.seen = self.batches = 0
@@ -102,13 +98,13 @@ class Training(lightning.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the objective; end the stage when it is over."""
+        """Return the loss; end the stage when it is over."""
         progress = self.progress
         factor = schedule(progress) if self.steps.rate == "cosine" else 1.0
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate * factor
-        terms = objective(self.model, batch, self.terms, progress)
+        terms = self.model.loss(batch, progress)
         self.batches += 1
         self.seen += len(batch.yaw) * self.trainer.world_size
         found = {f"train/{k}": v.detach() for k, v in terms.items()}
@@ -140,8 +136,9 @@ class Training(lightning.LightningModule):
         self.results.append({"error": error, "nll": nll, "cell": batch.cell})
 
     def summary(self) -> dict[str, float]:
-        """Return the last validation's figures over all processes; errors in metres, NLL in nats
-        over m².
+        """Return the last validation's figures over all processes.
+
+        Errors are in metres, the NLL in nats over m².
         """
         error, nll, cell = (
             gathered(torch.cat([r[key] for r in self.results]).float())
@@ -155,13 +152,8 @@ class Training(lightning.LightningModule):
             "lateral": float(np.median(np.abs(error[:, 0]))),
             "longitudinal": float(np.median(np.abs(error[:, 1]))),
         }
-        model: Any = self.model
-        if hasattr(model, "set_sigma"):  # a regressor's Gaussian is fitted to its errors
-            scale = cell / model.view.output_gsd  # its metres are those of the view
-            sigma = max(float(np.sqrt(np.mean((error / scale[:, None]) ** 2))), 1e-3)
-            model.set_sigma(sigma)
-            figures["nll"] = float(np.mean(np.log(2 * math.pi * (sigma * scale) ** 2))) + 1.0
-        return figures
+        fitted = self.model.fit_errors(error, cell)
+        return figures if fitted is None else figures | {"nll": fitted.nll}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, or AdamW without decay on vectors (biases, normalisation, scales)."""
@@ -215,17 +207,14 @@ def gathered(values: Tensor) -> Any:
 
 
 def schedule(progress: float, warmup: float = 0.03) -> float:
-    """Return the share of the peak learning rate: linear warm-up, then half a cosine down to 1
-    %.
-    """
+    """Return the share of the peak rate: linear warm-up, then half a cosine down to 1 %."""
     if progress < warmup:
         return max(progress / warmup, 0.02)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
 class KeepBest(lightning.Callback):
-    """After each validation: one line, and the weights into ``path`` where they are the best so
-    far.
+    """After each validation: one line, and the weights into ``path`` where they are the best yet.
 
     Must stand before the weight averaging in the list of callbacks, so that it saves the average.
 

@@ -19,7 +19,7 @@ Drawn = tuple[int, int]
 
 
 class Order(Sampler[list[Drawn]]):
-    """Batches of shuffled rows, epoch after epoch; a last incomplete one is dropped.
+    """Batches of shuffled or arranged rows, epoch after epoch; a last incomplete one is dropped.
 
     Args:
         rows: number of usable rows.
@@ -28,6 +28,8 @@ class Order(Sampler[list[Drawn]]):
         every: batches between validations: one pass through this sampler ends at the next multiple.
         done: asked at the start of each pass: batches taken so far, over the whole training.
         rank, ranks: this process's number and how many there are; each batch is shared out.
+        arranged: gives an epoch's order from its random numbers, where a method draws its own way
+            (`CrossViewModel.drawing`); None: shuffled.
 
     Raises:
         ValueError: where a batch can't be filled, or not shared out evenly; one line.
@@ -42,13 +44,14 @@ class Order(Sampler[list[Drawn]]):
         done: Callable[[], int],
         rank: int = 0,
         ranks: int = 1,
+        arranged: Callable[[np.random.Generator], NDArray[np.intp]] | None = None,
     ) -> None:
         if batch < 1 or rows < batch:
             raise ValueError(f"batch {batch} of {rows} rows: expected at least one, at most all")
         if batch % ranks:
             raise ValueError(f"batch {batch} over {ranks} processes: expected a multiple of them")
         self.rows, self.batch, self.seed, self.every, self.done = rows, batch, seed, every, done
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.ranks, self.arranged = rank, ranks, arranged
         self._shuffled = lru_cache(maxsize=2)(self._shuffle)
 
     def __len__(self) -> int:
@@ -66,7 +69,8 @@ class Order(Sampler[list[Drawn]]):
         return [(epoch, int(row)) for row in whole[self.rank :: self.ranks]]
 
     def _shuffle(self, epoch: int) -> NDArray[np.intp]:
-        return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        rng = np.random.default_rng([self.seed, epoch])
+        return rng.permutation(self.rows) if self.arranged is None else self.arranged(rng)
 
 
 class AtEpoch(Dataset[Sample]):

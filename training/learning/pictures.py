@@ -65,9 +65,7 @@ class Pictures(lightning.Callback):
 
 def first(batch: Batch, count: int) -> Batch:
     """Return the first samples of a batch."""
-    ground = type(batch.ground)(*(value[:count] for value in batch.ground))
-    rest = {k: v[:count] for k, v in batch._asdict().items() if k != "ground"}
-    return Batch(ground=ground, **rest)
+    return batch.each(lambda part: part[:count])
 
 
 def uint8(pictures: torch.Tensor) -> RGB:

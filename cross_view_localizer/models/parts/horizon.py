@@ -1,6 +1,4 @@
-"""Finds the horizon in a ground picture, and from it the pitch and roll that a calibration
-misses.
-"""
+"""Finds the horizon in a picture, and from it the pitch and roll that a calibration misses."""
 
 from __future__ import annotations
 
@@ -13,10 +11,9 @@ class Horizon(nn.Module):
     """One row distribution and one weight per column, then a weighted least-squares fit.
 
     A camera whose optical frame is turned by a small pitch ωx (about x, right) and roll ωz (about
-    z,
-    forward) sees the horizon at azimuth α moved down by f (ωx cos α − ωz sin α) pixels in a
-    panorama,
-    and by f ωx − x ωz at column offset x in a pinhole picture.
+    z, forward) sees the horizon at azimuth α moved down by f (ωx cos α − ωz sin α) pixels in a
+    panorama, and by f (ωx − x ωz) in a pinhole picture's column at x (the tangent of its azimuth),
+    where f is the vertical focal length.
 
     Args:
         channels: of the features, which have stride ``stride``.

@@ -1,6 +1,4 @@
-"""Where the points of the ground plane appear in a camera's picture, and back: flat-ground
-lifting.
-"""
+"""Where the points of the ground plane appear in a camera's picture: flat-ground lifting."""
 
 from __future__ import annotations
 
@@ -12,10 +10,9 @@ from torch import Tensor
 
 
 def small_rotation(pitch: Tensor, roll: Tensor) -> Tensor:
-    """Return (B, 3, 3) rotations of the optical frame by ``pitch`` about x (right) and ``roll``
-    about z.
+    """Return (B, 3, 3) rotations of the optical frame (x right, y down, z forward).
 
-    Both (B,), radians; the optical frame is x right, y down, z forward.
+    By ``pitch`` about x and ``roll`` about z, both (B,), radians.
     """
     zero, one = torch.zeros_like(pitch), torch.ones_like(pitch)
     cp, sp, cr, sr = pitch.cos(), pitch.sin(), roll.cos(), roll.sin()
@@ -44,10 +41,14 @@ def to_optical(points: Tensor, rotation: Tensor, camera_height: Tensor) -> Tenso
 def project_pinhole(
     points: Tensor, intrinsics: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Project (B, N, 3) optical points; return pixels (B, N, 2) and whether they are in the
-    picture (B, N).
+    """Project (B, N, 3) optical points into a pinhole picture.
 
-    ``size`` is (height, width); ``intrinsics`` (B, 3, 3) with pixel centres at integers.
+    Args:
+        intrinsics: (B, 3, 3) with pixel centres at integers.
+        size: (height, width).
+
+    Returns:
+        (B, N, 2) pixels, and whether they are in the picture, (B, N).
     """
     depth = points[..., 2]
     safe = depth.clamp(min=1e-3)
@@ -59,8 +60,7 @@ def project_pinhole(
 
 
 def project_panorama(points: Tensor, size: tuple[int, int], top: int = 0) -> tuple[Tensor, Tensor]:
-    """Project (B, N, 3) optical points into an equirectangular picture whose middle column looks
-    forward.
+    """Project (B, N, 3) optical points into an equirectangular picture; its middle looks forward.
 
     ``size`` is (height, width) of the whole sphere's picture; ``top`` rows have been cut off above.
     Returns pixels (B, N, 2) and an all-true mask (B, N).
@@ -75,8 +75,7 @@ def project_panorama(points: Tensor, size: tuple[int, int], top: int = 0) -> tup
 
 
 def sample_features(features: Tensor, uv: Tensor, stride: int, wrap: bool) -> Tensor:
-    """Sample (B, C, h, w) features of the given stride at picture pixels (B, N, 2), bilinearly:
-    (B, C, N).
+    """Return (B, C, N): features (B, C, h, w) of a stride, bilinearly at pixels (B, N, 2).
 
     Outside is zero, but the columns of a panorama (``wrap``) go on at the other side.
     """

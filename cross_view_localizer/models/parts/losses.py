@@ -1,4 +1,4 @@
-"""Losses on heatmaps and on the matching map, always computed in float32.
+"""Losses that several methods share: on heatmaps, headings and matching maps, all in float32.
 
 Offsets are (right, down) in heatmap cells from the middle of the map, so the camera lies at
 ``(size - 1) / 2 + offset`` as (column, row), cell centres at integers; they are not rounded.
@@ -6,14 +6,63 @@ Offsets are (right, down) in heatmap cells from the middle of the map, so the ca
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
+from cross_view_localizer.models.contract import Batch, Scores
 from cross_view_localizer.views import View
 
 POSITIVE_ABOVE = 1e-2
 """Cells whose label does not exceed this are no positives (the authors' code)."""
+
+
+@dataclass(frozen=True)
+class HeatmapTarget:
+    """What a heatmap is trained towards; the options of methods with a heatmap begin with these.
+
+    Attributes:
+        sigma_start, sigma_end: smoothing of the target, metres, annealed over the first 70 %.
+        sigma_cells: a fixed smoothing in heatmap cells instead (CVML: 4 of 512).
+        target: "subpixel", or "published" as CVML's authors draw it (`published_target`).
+    """
+
+    sigma_start: float = 1.5
+    sigma_end: float = 0.5
+    sigma_cells: float | None = None
+    target: Literal["subpixel", "published"] = "subpixel"
+
+    def sigma(self, cell: Tensor, progress: float) -> Tensor:
+        """Return the smoothing in cells, (B,), for cells of ``cell`` metres."""
+        if self.sigma_cells is not None:
+            return torch.full_like(cell, self.sigma_cells)
+        annealed = (self.sigma_end - self.sigma_start) * min(1, progress / 0.7)
+        return (self.sigma_start + annealed) / cell
+
+    def heatmap(self, cells: Tensor, size: int, sigma: Tensor, normalized: bool = True) -> Tensor:
+        """Return the (B, size, size) target for (B, 2) offsets in cells."""
+        if self.target == "published":
+            return published_target(cells, size, sigma, normalized)
+        return gaussian_target(cells, size, sigma, normalized)
+
+    def place(self, scores: Scores, batch: Batch, progress: float) -> Tensor:
+        """Return the cross-entropy of the heatmap, summed over headings, nats."""
+        place = torch.logsumexp(scores.log_mass.float(), dim=1)
+        sigma = self.sigma(batch.cell, progress)
+        return soft_cross_entropy(place, self.heatmap(in_cells(batch), place.shape[-1], sigma))
+
+
+def float32(batch: Batch) -> torch.autocast:
+    """Return the context for losses: float32, whatever precision the network ran in."""
+    return torch.autocast(batch.cell.device.type, enabled=False)
+
+
+def in_cells(batch: Batch) -> Tensor:
+    """Return the (B, 2) offsets in heatmap cells."""
+    return batch.offset / batch.cell[:, None]
 
 
 def gaussian_target(
@@ -80,6 +129,38 @@ def soft_cross_entropy(log_mass: Tensor, target: Tensor) -> Tensor:
     # A masked cell has log mass -inf; where the target is zero it must count nothing, not NaN.
     terms = target * torch.where(target > 0, log_mass.float(), torch.zeros_like(target))
     return -terms.flatten(1).sum(1).mean()
+
+
+def yaw_cross_entropy(scores: Scores, cells: Tensor, yaw: Tensor) -> Tensor:
+    """Return the cross-entropy of the heading at the true cell, nats.
+
+    The truth is shared by the two offsets next to it.
+
+    Args:
+        scores: with several yaw offsets, evenly spaced.
+        cells: (B, 2) offsets in cells; yaw: (B,) radians.
+    """
+    offsets = torch.atleast_2d(scores.yaw_offsets)
+    spacing = offsets[:, 1:2] - offsets[:, :1]
+    share = (1 - (yaw[:, None] - offsets).abs() / spacing).clamp(min=0)
+    share = share / share.sum(dim=1, keepdim=True).clamp(min=1e-6)
+    size = scores.log_mass.shape[-1]
+    place = (cells + (size - 1) / 2).round().long().clamp(0, size - 1)
+    index = torch.arange(len(cells), device=cells.device)
+    column = scores.log_mass[index, :, place[:, 1], place[:, 0]].float()
+    return -(share * torch.log_softmax(column, dim=1)).sum(dim=1).mean()
+
+
+def where_known(found: Tensor, truth: Tensor) -> Tensor:
+    """Return the smooth L1 loss over the samples whose truth is known; zero where none is.
+
+    Args:
+        found, truth: (B, n); a truth with a NaN is unknown, and gives no gradient.
+    """
+    known = torch.isfinite(truth).all(dim=1, keepdim=True)
+    away = functional.smooth_l1_loss(found.float(), torch.where(known, truth, found.detach()))
+    share = mean_over_ranks(known.float().mean())
+    return away / share.clamp(min=1e-6)
 
 
 def bottleneck_labels(target: Tensor, cells: int) -> Tensor:

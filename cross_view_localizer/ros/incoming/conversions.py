@@ -14,8 +14,10 @@ from cross_view_localizer.ros.incoming.images import ConversionError
 
 CameraKind = Literal["pinhole", "fisheye", "equirectangular"]
 
-_FISHEYE_MODELS = ("equidistant", "fisheye")
-_PINHOLE_MODELS = ("plumb_bob", "rational_polynomial", "")
+_MODELS = {
+    "pinhole": ("plumb_bob", "rational_polynomial"),
+    "fisheye": ("equidistant", "fisheye"),
+}
 
 
 class PlanarPose(NamedTuple):
@@ -27,28 +29,26 @@ class PlanarPose(NamedTuple):
     covariance: NDArray[np.float64] | None
 
 
-def camera_from_info(info: Any, kind: CameraKind, width: int, height: int) -> Camera:
+def camera_from_info(
+    info: Any, kind: CameraKind, width: int, height: int, rectified: bool = False
+) -> Camera:
     """Return the camera of images of ``width`` x ``height`` pixels, from a sensor_msgs/CameraInfo.
 
-    Binning and region of interest are applied: K is that of the full sensor.
+    K and D describe the lens; rectified images have P's left part instead, whatever the lens was.
+    Binning and region of interest are applied: the matrices are those of the full sensor.
 
     Raises:
-        ConversionError: K = 0, a distortion model of another kind, or sizes that don't belong
-            together.
+        ConversionError: K = 0, a distortion model of another kind, sizes that don't belong
+            together, or P = 0 with a lens that distorts.
     """
-    if kind == "fisheye" and info.distortion_model not in (*_FISHEYE_MODELS, ""):
-        raise ConversionError(
-            f"camera_info has distortion model {info.distortion_model!r}, camera_model is fisheye: "
-            "set camera_model to pinhole"
-        )
-    if kind == "pinhole" and info.distortion_model not in _PINHOLE_MODELS:
-        raise ConversionError(
-            f"camera_info has distortion model {info.distortion_model!r}, camera_model is pinhole: "
-            "set camera_model to fisheye, or feed rectified images"
-        )
-    matrix = np.array(info.k, dtype=np.float64).reshape(3, 3)
+    lens: tuple[float, ...] = ()
+    if rectified:
+        kind, matrix = "pinhole", _rectified_matrix(info)
+    else:
+        _check_distortion_model(info, kind)
+        matrix, lens = np.array(info.k, dtype=np.float64), tuple(info.d)
     try:
-        camera = Camera(kind, int(info.width), int(info.height), matrix, tuple(info.d))
+        camera = Camera(kind, int(info.width), int(info.height), matrix, lens)
         roi = info.roi
         if roi.width and roi.height:
             camera = camera.cropped(roi.x_offset, roi.y_offset, int(roi.width), int(roi.height))
@@ -66,6 +66,49 @@ def camera_from_info(info: Any, kind: CameraKind, width: int, height: int) -> Ca
     return camera.resized(width, height)
 
 
+def _rectified_matrix(info: Any) -> NDArray[np.float64]:
+    """Return P's left part; K where P is not filled in but nothing had to be rectified."""
+    matrix = np.array(info.p, dtype=np.float64).reshape(3, 4)[:, :3]
+    if matrix.any():
+        return matrix
+    if any(info.d):
+        raise ConversionError(
+            "camera_info's P is zero, but the images are rectified, which P describes: publish a "
+            "calibrated camera_info, or set image_kind to raw if they are not"
+        )
+    return np.array(info.k, dtype=np.float64)
+
+
+def _check_distortion_model(info: Any, kind: CameraKind) -> None:
+    model = info.distortion_model
+    if model in ("", *_MODELS[kind]):
+        return
+    suited = next((other for other, models in _MODELS.items() if model in models), None)
+    if suited is None:
+        known = ", ".join(name for models in _MODELS.values() for name in models)
+        raise ConversionError(
+            f"camera_info has distortion model {model!r}: expected one of {known}; else feed "
+            "rectified images and set image_kind to rectified"
+        )
+    raise ConversionError(
+        f"camera_info has distortion model {model!r}, camera_model is {kind}: set camera_model to "
+        f"{suited}, or, if the images are rectified already, image_kind to rectified"
+    )
+
+
+def second_camera_shift(info: Any) -> float:
+    """Return how far P places a camera from the first of its stereo pair, metres; 0 if it is it.
+
+    P's last column is K' times the shift, (-fx' B, 0, 0) for a right camera: P then speaks of the
+    first camera's frame. Drivers disagree on its sign, and on whether frame_id is the first
+    camera's frame, so nothing is moved by it.
+    """
+    p = np.array(info.p, dtype=np.float64).reshape(3, 4)
+    if not (p[0, 0] > 0 and p[1, 1] > 0):
+        return 0.0
+    return math.hypot(p[0, 3] / p[0, 0], p[1, 3] / p[1, 1])
+
+
 def info_key(info: Any) -> tuple[Any, ...]:
     """Return what tells one calibration from another."""
     roi = info.roi
@@ -75,6 +118,7 @@ def info_key(info: Any) -> tuple[Any, ...]:
         info.distortion_model,
         bytes(np.asarray(info.k, dtype=np.float64)),
         bytes(np.asarray(info.d, dtype=np.float64)),
+        bytes(np.asarray(info.p, dtype=np.float64)),
         (info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
     )
 

@@ -1,4 +1,4 @@
-"""The image subscription, with the reliability that its publisher offers."""
+"""The image subscription: its topic by transport, and the reliability that its publisher offers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 
-from cross_view_localizer.ros import compatibility
+from cross_view_localizer.ros import compatibility, qos
 
 # The callback only keeps the newest image; a few waiting ones let drops be counted, not hidden.
 DEPTH = 5
+
+_COMPRESSED = "/compressed"
+
+
+def image_topic(node: Node, transport: str) -> str:
+    """Return the resolved image topic of a transport, "raw" or "compressed".
+
+    As image_transport does it: what `image` is remapped to gets the transport's suffix. A remapping
+    of `image/compressed` itself wins.
+    """
+    base = str(node.resolve_topic_name("image"))
+    if transport == "raw":
+        return base
+    own = f"image{_COMPRESSED}"
+    remapped = str(node.resolve_topic_name(own))
+    if remapped != node.resolve_topic_name(own, only_expand=True):
+        return remapped
+    return base if base.endswith(_COMPRESSED) else base + _COMPRESSED
 
 
 def suited_reliability(offered: list[ReliabilityPolicy]) -> ReliabilityPolicy:
@@ -29,8 +47,11 @@ def suited_reliability(offered: list[ReliabilityPolicy]) -> ReliabilityPolicy:
 class ImageInput:
     """Subscribes to the image topic; with "auto" it subscribes anew when publishers change.
 
-    Attributes:
+    Args:
         topic: the resolved name.
+        reliability: "auto", "reliable" or "best_effort"; the topic's qos_overrides win over it.
+
+    Attributes:
         lost: messages that the middleware reported as lost.
     """
 
@@ -42,15 +63,16 @@ class ImageInput:
         reliability: str,
         callback: Callable[[Any], None],
     ) -> None:
-        self.topic = node.resolve_topic_name(topic)
+        self.topic = topic
         self.lost = 0
         self._node, self._type, self._callback = node, message_type, callback
-        self._automatic = reliability == "auto"
-        self.reliability = ReliabilityPolicy.RELIABLE
-        if reliability == "best_effort":
-            self.reliability = ReliabilityPolicy.BEST_EFFORT
-        elif self._automatic:
-            self.reliability = suited_reliability(self._offered())
+        wanted = qos.override(node, topic, "reliability") or reliability
+        self._automatic = wanted == "auto"
+        self.reliability = (
+            suited_reliability(self._offered())
+            if self._automatic
+            else ReliabilityPolicy[wanted.upper()]
+        )
         # A subscription can't be replaced inside its own event's callback.
         self._guard = node.create_guard_condition(self.check)
         self._subscription = self._subscribe()
@@ -72,6 +94,8 @@ class ImageInput:
             self.topic,
             self._callback,
             profile,
+            # Reliability is not rclpy's to override: it changes with the publishers.
+            qos.overridable(kind for kind in qos.POLICIES if kind != QoSPolicyKind.RELIABILITY),
             incompatible_qos=lambda _: self._guard.trigger(),
             message_lost=self._on_lost,
             matched=lambda _: self._guard.trigger(),

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Imu, NavSatFix
 
 from cross_view_localizer.geo import MapFrame
 from cross_view_localizer.prior.prior import PriorEstimator
+from cross_view_localizer.ros import qos
 from cross_view_localizer.ros.compatibility import transforms_type
 from cross_view_localizer.ros.incoming import conversions
 from cross_view_localizer.ros.incoming.images import ConversionError
@@ -60,15 +61,17 @@ class SensorInputs:
         self._subscriptions = self._subscribe()
 
     def _subscribe(self) -> list[Any]:
-        sensor, command = _qos(50, ReliabilityPolicy.BEST_EFFORT), _qos(1)
+        def sensor() -> QoSProfile:
+            return _qos(50, ReliabilityPolicy.BEST_EFFORT)
+
         wanted: list[tuple[type, str, Callable[[Any], None], QoSProfile]] = [
-            (CameraInfo, "camera_info", self._on_camera_info, sensor),
-            (NavSatFix, "fix", self._on_fix, sensor),
-            (Odometry, "odom", self._on_odometry, sensor),
-            (PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, command),
+            (CameraInfo, "camera_info", self._on_camera_info, sensor()),
+            (NavSatFix, "fix", self._on_fix, sensor()),
+            (Odometry, "odom", self._on_odometry, sensor()),
+            (PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, _qos(1)),
         ]
         if self._parameters.heading_source == "imu_enu":
-            wanted.append((Imu, "imu", self._on_imu, sensor))
+            wanted.append((Imu, "imu", self._on_imu, sensor()))
         made = [self._subscription(*one) for one in wanted]
         static = transforms_type()
         if static is not None:
@@ -92,7 +95,9 @@ class SensorInputs:
             with self.changed:
                 self.changed.notify_all()
 
-        return self._node.create_subscription(kind, topic, callback, profile)
+        return self._node.create_subscription(
+            kind, topic, callback, profile, qos_overriding_options=qos.overridable()
+        )
 
     def topic(self, name: str) -> str:
         """Return a topic's resolved name."""
@@ -132,8 +137,10 @@ class SensorInputs:
     def _on_static_transforms(self, message: Any) -> None:
         self._reporter.status.arrived("tf_static")
         self._transforms.add_message(message)
-        if self._transforms.rejected:
-            raise ConversionError(self._transforms.rejected)
+        rejected = self._transforms.rejected
+        if rejected:
+            raise ConversionError(rejected)
+        self._reporter.status.note("tf_static", "")
 
     def _on_fix(self, message: NavSatFix) -> None:
         stamp, now = self._arrived("fix", message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import Any
 
@@ -13,23 +14,39 @@ class MissingFrameError(LookupError):
 
 
 class StaticTransforms:
-    """The tree that /tf_static describes; a frame that is sent again replaces its old transform."""
+    """The tree that /tf_static describes; of a frame that is sent again the latest entry counts.
+
+    Any thread may call any method: a lookup sees a message's entries all or not at all.
+
+    Attributes:
+        version: grows with every change, so that users can keep what they looked up.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._parents: dict[str, tuple[str, RigidTransform]] = {}
-        self.rejected: str | None = None  # why the last unusable transform was left out
-        self.version = 0  # grows with every change, so that users can keep what they looked up
+        self._rejected: dict[str, str] = {}
+        self.version = 0
+
+    @property
+    def rejected(self) -> str:
+        """Why frames' latest entries can't be used; empty once they were corrected."""
+        with self._lock:
+            return "; ".join(self._rejected.values())
 
     def add_message(self, message: Any) -> None:
         """Take a tf2_msgs/TFMessage; unusable entries are left out and named in ``rejected``."""
-        for entry in message.transforms:
-            parent, child = entry.header.frame_id, entry.child_frame_id
-            t, q = entry.transform.translation, entry.transform.rotation
-            try:
-                transform = RigidTransform.from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-                self.add(parent, child, transform)
-            except ValueError as error:
-                self.rejected = f"/tf_static {parent} -> {child}: {error}"
+        with self._lock:
+            self._rejected.pop("", None)  # no later entry could correct one without a name
+            for entry in message.transforms:
+                parent, child = entry.header.frame_id, entry.child_frame_id
+                t, q = entry.transform.translation, entry.transform.rotation
+                self._rejected.pop(_plain(child), None)
+                try:
+                    pose = RigidTransform.from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+                    self._add(parent, child, pose)
+                except ValueError as error:
+                    self._rejected[_plain(child)] = f"/tf_static {parent} -> {child}: {error}"
 
     def add(self, parent: str, child: str, child_in_parent: RigidTransform) -> None:
         """Add one edge.
@@ -37,6 +54,10 @@ class StaticTransforms:
         Raises:
             ValueError: an empty name, or a frame that is its own parent.
         """
+        with self._lock:
+            self._add(parent, child, child_in_parent)
+
+    def _add(self, parent: str, child: str, child_in_parent: RigidTransform) -> None:
         parent, child = _plain(parent), _plain(child)
         if not parent or not child or parent == child:
             raise ValueError("expected two different frame names")
@@ -45,6 +66,10 @@ class StaticTransforms:
 
     def frames(self) -> list[str]:
         """Return the names of all frames, sorted."""
+        with self._lock:
+            return self._frames()
+
+    def _frames(self) -> list[str]:
         parents = (parent for parent, _ in self._parents.values())
         return sorted({*self._parents, *parents})
 
@@ -57,7 +82,11 @@ class StaticTransforms:
         target, source = _plain(target), _plain(source)
         if target == source:
             return RigidTransform.identity()
-        known = self.frames()
+        with self._lock:
+            return self._lookup(target, source)
+
+    def _lookup(self, target: str, source: str) -> RigidTransform:
+        known = self._frames()
         for frame in (source, target):
             if frame not in known:
                 listing = ", ".join(known) or "nothing yet"

@@ -23,12 +23,7 @@ from cross_view_localizer.ros.outgoing.overlay import overlay_message
 from cross_view_localizer.ros.outgoing.reporter import Reporter
 from cross_view_localizer.ros.outgoing.view_frame import ViewFrame
 from cross_view_localizer.ros.parameters import Parameters
-
-_LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+from cross_view_localizer.ros.qos import overridable
 
 
 class RatedTopic:
@@ -39,6 +34,9 @@ class RatedTopic:
     Args:
         build: makes the message of an estimate; None where it has nothing to show.
         key: two estimates of the same key have the same message.
+
+    Attributes:
+        rate: may be changed at any time.
     """
 
     def __init__(
@@ -48,8 +46,7 @@ class RatedTopic:
         build: Callable[[Estimate], Any],
         key: Callable[[Estimate], object],
     ) -> None:
-        self.publisher = publisher
-        self._period = 1.0 / rate if rate > 0 else float("inf")
+        self.publisher, self.rate = publisher, rate
         self._build, self._key = build, key
         self._published_at = float("-inf")
         self._shown: object = None
@@ -59,7 +56,8 @@ class RatedTopic:
         if self.publisher.get_subscription_count() == 0:
             return False
         now = time.monotonic()
-        if not at_once and now - self._published_at < self._period:
+        period = 1.0 / self.rate if self.rate > 0 else float("inf")
+        if not at_once and now - self._published_at < period:
             return False
         key = self._key(estimate)
         if key == self._shown:
@@ -70,6 +68,10 @@ class RatedTopic:
         self.publisher.publish(message)
         self._published_at, self._shown = now, key
         return True
+
+    def forget(self) -> None:
+        """Publish again also what was published: who listens has forgotten it."""
+        self._shown = None
 
 
 class Outputs:
@@ -97,14 +99,14 @@ class Outputs:
         self._has_events = True
         view = parameters.view_frame
         self._view = ViewFrame(node, parameters.map_frame, view) if view else None
-        self._pose = node.create_publisher(PoseWithCovarianceStamped, "~/pose", 10)
-        self._estimate = node.create_publisher(LocalizationEstimate, "~/estimate", 10)
+        self._pose = self._publisher(PoseWithCovarianceStamped, "~/pose", 10)
+        self._estimate = self._publisher(LocalizationEstimate, "~/estimate", 10)
         frame, rate = parameters.map_frame, parameters.heatmap_rate
 
         def heatmap(estimate: Estimate) -> OccupancyGrid | None:
             if estimate.heatmap is None:
                 return None
-            resolution = parameters.heatmap_resolution
+            resolution = self._parameters.heatmap_resolution
             return heatmap_message(estimate.heatmap, estimate.stamp, frame, resolution)
 
         markers = AerialMarkers(frame)
@@ -121,17 +123,28 @@ class Outputs:
         self._rated = [
             RatedTopic(self._latched(OccupancyGrid, "~/heatmap"), rate, heatmap, _stamp),
             RatedTopic(self._latched(MarkerArray, "~/aerial"), rate, aerial, patch_key),
-            RatedTopic(node.create_publisher(Image, "~/overlay", 1), rate, overlay, _stamp),
+            RatedTopic(self._publisher(Image, "~/overlay", 1), rate, overlay, _stamp),
         ]
-        self._anchor = node.create_publisher(NavSatFix, "~/map_anchor", _LATCHED)
+        self._anchor = self._publisher(NavSatFix, "~/map_anchor", _latched())
         self._anchor.publish(_anchor_message(datum, frame, node.get_clock().now().nanoseconds))
+
+    def _publisher(self, message_type: type, topic: str, profile: QoSProfile | int) -> Any:
+        return self._node.create_publisher(
+            message_type, topic, profile, qos_overriding_options=overridable()
+        )
 
     def _latched(self, message_type: type, topic: str) -> Any:
         publisher, has_event = create_publisher(
-            self._node, message_type, topic, _LATCHED, lambda _: self._wake()
+            self._node, message_type, topic, _latched(), overridable(), lambda _: self._wake()
         )
         self._has_events &= has_event
         return publisher
+
+    def adjust(self, parameters: Parameters) -> None:
+        """Take other rates and the like; to be called between two estimates."""
+        self._parameters = parameters
+        for topic in self._rated:
+            topic.rate = parameters.heatmap_rate
 
     def publish_pose(self, estimate: Estimate) -> bool:
         """Publish ~/pose of an accepted estimate; return whether there was a pose to publish."""
@@ -177,8 +190,10 @@ class Outputs:
             self._counts[name] = count
 
     def clear(self) -> None:
-        """Forget the last estimate: after a jump of time it is nobody's news."""
+        """Forget the last estimate: after a jump of time it is nobody's news, and RViz clears."""
         self._last = self._last_picture = None
+        for topic in self._rated:
+            topic.forget()
 
     def destroy(self) -> None:
         """End the publishers."""
@@ -188,6 +203,14 @@ class Outputs:
             self._node.destroy_publisher(topic.publisher)
         for publisher in (self._pose, self._estimate, self._anchor):
             self._node.destroy_publisher(publisher)
+
+
+def _latched() -> QoSProfile:
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
 
 
 def _stamp(estimate: Estimate) -> object:

@@ -24,6 +24,7 @@ class Reporter:
     def __init__(self, logger: Any, status: Status) -> None:
         self._logger, self.status = logger, status
         self._said: dict[tuple[str, str], float] = {}
+        self._traced: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def info(self, text: str) -> None:
@@ -52,9 +53,40 @@ class Reporter:
         self.status.count(f"{topic}_unusable")
         self.warn(topic, text)
 
+    def failure(self, text: str, error: BaseException, foreseen: bool) -> None:
+        """Log what stopped the node from working; an unforeseen exception with its traceback."""
+        if foreseen:
+            self._logger.error(text)
+            self._logger.debug(_traceback(error))
+        else:
+            self._logger.error(f"{text}{self._traceback_once(error)}")
+
     def internal_error(self, doing: str, error: BaseException) -> None:
-        """Log an exception that nobody foresaw, with where it came from."""
+        """Log an exception that nobody foresaw, the first time with its traceback."""
         self.status.count(INTERNAL_ERRORS)
-        place = traceback.extract_tb(error.__traceback__)[-1:]
-        where = f" ({place[0].filename}:{place[0].lineno})" if place else ""
-        self.warn("internal", f"{doing}: {type(error).__name__}: {error}{where}", kind=doing)
+        text = f"{doing}: {type(error).__name__}: {error} ({_place(error)})"
+        whole = self._traceback_once(error)
+        if whole:
+            self.status.note("internal", text)
+            self._logger.error(f"{text}{whole}")
+        else:
+            self.warn("internal", text, kind=doing)
+
+    def _traceback_once(self, error: BaseException) -> str:
+        """Return the traceback on lines of its own; an empty text where it was told before."""
+        key = (type(error).__name__, _place(error))
+        with self._lock:
+            if key in self._traced:
+                return ""
+            self._traced.add(key)
+        return f"\n{_traceback(error)}"
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _place(error: BaseException) -> str:
+    """Return file and line where an exception was raised."""
+    steps = traceback.extract_tb(error.__traceback__)
+    return f"{steps[-1].filename}:{steps[-1].lineno}" if steps else "nowhere"

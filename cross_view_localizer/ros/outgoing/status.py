@@ -59,7 +59,7 @@ class Status:
         self._started = clock()
         self._traffic: dict[str, Traffic] = {}
         self._counts: Counter[str] = Counter()
-        self._notes: dict[str, str] = {}
+        self._notes: dict[str, tuple[str, float]] = {}
         self._milliseconds: dict[str, deque[float]] = {}
 
     def arrived(self, topic: str, stamp: int = 0, offset: float = 0.0) -> None:
@@ -76,7 +76,7 @@ class Status:
         """Keep the last word on a subject; an empty text removes it."""
         with self._lock:
             if text:
-                self._notes[subject] = text
+                self._notes[subject] = (text, self._clock())
             else:
                 self._notes.pop(subject, None)
 
@@ -100,7 +100,15 @@ class Status:
     def notes(self) -> dict[str, str]:
         """Return all last words."""
         with self._lock:
-            return dict(self._notes)
+            return {subject: text for subject, (text, _) in self._notes.items()}
+
+    def dated_note(self, subject: str) -> str:
+        """Return the last word on a subject with its age; an empty text where there is none."""
+        with self._lock:
+            if subject not in self._notes:
+                return ""
+            text, at = self._notes[subject]
+            return f"{text} ({self._clock() - at:.0f} s ago)"
 
     def medians(self) -> dict[str, float]:
         """Return the median duration of each stage, milliseconds."""
