@@ -27,12 +27,13 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
+from cross_view_localizer.models.contract import Batch
 from cross_view_localizer.views import View
 from training.datasets.checking.file_stamps import file_stamps
 from training.datasets.checking.files import FileCheck
 from training.datasets.pair import read_rgb
 from training.datasets.pairs import PairDataset
-from training.datasets.sample import Batch, collate, stacked
+from training.datasets.sample import collate, stacked
 from training.datasets.vigor import VigorReader
 from training.learning.data import loader
 from training.town.layouts import vigor
