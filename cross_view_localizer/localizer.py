@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,34 +16,26 @@ from numpy.typing import NDArray
 from cross_view_localizer.belief.belief import Belief
 from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.belief.searched import searched_half
-from cross_view_localizer.camera.view_maker import ViewMaker
-from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
+from cross_view_localizer.estimate import Estimate, Frame, Reason, refusal
 from cross_view_localizer.gates import (
     Judged,
     Refused,
-    check_reach,
-    checked_earlier,
-    checked_frame,
-    checked_prior,
     gate,
-    major_std,
 )
-from cross_view_localizer.geo import Datum, rotation_from_euler, wrap_angle
+from cross_view_localizer.geo import Datum
+from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.map.bands import Warn
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.map.search import (
-    NORTH,
-    Keeping,
-    LittleImagery,
-    OutsideMap,
+    Imagery,
     Searched,
-    Searcher,
 )
 from cross_view_localizer.models.contract import Answer
 from cross_view_localizer.models.network import Network
 from cross_view_localizer.models.weights import LoadedModel, load, without_weights
-from cross_view_localizer.poses import bounded, seen_from, to_base
+from cross_view_localizer.poses import bounded, to_base
+from cross_view_localizer.preparation import Place, Preparation, Question, without_answer
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
 
@@ -53,35 +47,15 @@ logger = logging.getLogger(__name__)
 COARSE_MAP = 1.5
 
 
-def _turned(vector: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    """Return a (2,) vector turned counter-clockwise."""
-    c, s = math.cos(angle), math.sin(angle)
-    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where the prior puts the point that the model finds (usually the camera).
-
-    Attributes:
-        xy: (2,) metres in ``map``.
-        lever: (2,) the point in ``base_link``, metres.
-        azimuth: of the camera, radians; north where the heading is unknown.
-        prior: of ``base_link``.
-    """
-
-    xy: NDArray[np.float64]
-    lever: NDArray[np.float64]
-    azimuth: float
-    prior: Prior
-
-
 class Localizer:
     """Answers one call, :meth:`localize`. Not for several threads at once.
 
+    Where many frames wait, its two halves do the same to batches: a :class:`Preparation`, which
+    runs no network, so that other processes can have it, and :meth:`answers`.
+
     Args:
         model: from :func:`models.weights.load` or ``without_weights``.
-        satellite_map: searched around the prior.
+        satellite_map: searched around the prior; any imagery, where it is not the node's.
         config: device, gates; its model and map entries are only used by :meth:`from_files`.
 
     Attributes:
@@ -94,19 +68,18 @@ class Localizer:
     def __init__(
         self,
         model: LoadedModel,
-        satellite_map: SatelliteMap,
+        satellite_map: Imagery,
         config: LocalizerConfig | None = None,
     ) -> None:
         self.config = config or LocalizerConfig()
-        self.satellite_map = satellite_map
+        self.satellite_map: Any = satellite_map
         self.model_id = model.identifier
         self.calibration = model.calibration
         self.metadata = model.metadata
-        self._reference = model.reference_point
         self._searchable_yaw = float(model.metadata.get("searchable_yaw", math.inf))
         self._network = Network(model.model, self.config.device, self.config.precision)
-        self._searcher = Searcher(satellite_map, self._network, _keeping(self.config))
-        self._maker: tuple[object, ViewMaker] | None = None
+        self._preparation = Preparation(model, satellite_map, self.config, self._network.timed)
+        self._encoded: tuple[Searched, Any] | None = None
         if self.config.warm_up:
             self.warm_up()
 
@@ -147,6 +120,11 @@ class Localizer:
         return self._network.model.view
 
     @property
+    def network(self) -> Network:
+        """What runs the model, for what asks it more than the answers here."""
+        return self._network
+
+    @property
     def device(self) -> torch.device:
         """Where the network runs."""
         return self._network.device
@@ -154,9 +132,11 @@ class Localizer:
     @property
     def searchable_half(self) -> float:
         """Metres from the patch's middle that are searched, along each axis."""
-        half = self.view.output_size * self.view.output_gsd / 2
-        given = self.config.searchable_half or self.metadata.get("searchable_half")
-        return half if given is None else min(half, float(given))
+        return self._preparation.searchable_half
+
+    @property
+    def _offsets_from_up(self) -> bool:
+        return self._preparation.offsets_from_up
 
     def warm_up(self) -> None:
         """Run the network once, so that the first frame is not slower than the others."""
@@ -165,7 +145,8 @@ class Localizer:
 
     def clear(self) -> None:
         """Forget the kept aerial encoding (after a jump of time, or to make frames independent)."""
-        self._searcher.clear()
+        self._preparation.clear()
+        self._encoded = None
 
     def adjust(self, config: LocalizerConfig) -> None:
         """Go on with other gates and another map_offset; what is loaded stays loaded.
@@ -177,14 +158,22 @@ class Localizer:
         (x, y), (old_x, old_y) = config.map_offset, self.config.map_offset
         self.satellite_map.move((x - old_x, y - old_y))
         self.config = config
-        self._searcher = Searcher(self.satellite_map, self._network, _keeping(config))
+        self._preparation.adjust(config)
+        self._encoded = None
 
-    def localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
+    def localize(
+        self,
+        frame: Frame | None,
+        prior: Prior | PriorRefusal | None,
+        grid: Grid | None = None,
+    ) -> Estimate:
         """Answer where ``base_link`` was when the image was taken.
 
         Args:
             frame: the image with its camera; None where there is none.
             prior: at the image's stamp, or why there is none.
+            grid: the heatmap's cells, of any size in metres, in place of those that the view asks
+                for around the prior: what a published protocol cuts. The imagery scales with it.
 
         Returns:
             Pose, covariance and heatmap, or the reason why not; what a sensor sent never raises.
@@ -192,106 +181,46 @@ class Localizer:
         start = time.perf_counter()
         self._network.timing = {}
         try:
-            estimate = self._localize(frame, prior)
+            question = self._preparation.question(frame, prior, grid)
+            answer = self._network.match(self._encoding(question.searched), question.ground)
+            with self._network.timed("post"):
+                estimate = self._answer(question, answer)
         except Refused as refused:
-            estimate = _without_answer(frame, prior, refused.reason, str(refused))
+            estimate = without_answer(frame, prior, refused.reason, str(refused))
         except torch.cuda.OutOfMemoryError as error:
             self.clear()
             torch.cuda.empty_cache()
             detail = f"out of memory on {self.device}: {str(error).splitlines()[0]}"
-            estimate = _without_answer(frame, prior, Reason.OUT_OF_MEMORY, detail)
+            estimate = without_answer(frame, prior, Reason.OUT_OF_MEMORY, detail)
         timing = {**self._network.timing, "total": (time.perf_counter() - start) * 1e3}
         return replace(estimate, timing=timing, model_id=self.model_id)
 
-    def _localize(self, frame: Frame | None, prior: Prior | PriorRefusal | None) -> Estimate:
-        frame = checked_frame(frame)
-        earlier = checked_earlier(frame, self.view)
-        maker = self._view_maker(frame)
-        place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
-        check_reach(place.prior, self.config.prior_sigmas, self.searchable_half)
-        searched = self._searched(place)
-        with self._network.timed("view"):
-            turn = float(wrap_angle(searched.grid.up - place.azimuth))
-            image, rotation = self._ground(maker, frame, turn)
-            pictures = [self._ground(maker, one, turn)[0] for one, _ in earlier]
-        motions = [self._motion(maker, frame, motion, turn) for _, motion in earlier]
-        answer = self._network.match(
-            searched.encoding, image, maker.intrinsics, rotation, maker.height, pictures, motions
-        )
-        with self._network.timed("post"):
-            own = self._belief(answer, searched)
-            return self._answer(frame, own, place, searched, maker.azimuth)
-
-    # -- before the network ----------------------------------------------------------------------
-
-    @property
-    def _offsets_from_up(self) -> bool:
-        """The picture says nothing of the given heading: a front camera over a north-up patch."""
-        return self.view.ground == "pinhole" and not self.view.heading_up
-
-    @property
-    def _needs_heading(self) -> bool:
-        return not (self._offsets_from_up and self.view.estimates_heading)
-
-    def _view_maker(self, frame: Frame) -> ViewMaker:
-        mount = frame.camera_in_base
-        key = (frame.camera, mount.rotation.tobytes(), mount.translation.tobytes())
-        if self._maker is None or self._maker[0] != key:
-            config = self.config
+    def answers(self, questions: Sequence[Question]) -> list[Estimate]:
+        """Answer prepared frames, as :meth:`localize` would one after the other, in one batch."""
+        found = []
+        for question, answer in zip(questions, self.scores(questions), strict=True):
             try:
-                maker = ViewMaker(
-                    frame.camera,
-                    mount,
-                    self.view,
-                    base_height=config.base_height,
-                    field_of_view=config.field_of_view,
-                )
-            except ValueError as error:
-                raise Refused(Reason.BAD_CAMERA_INFO, str(error)) from error
-            self._maker = (key, maker)
-        return self._maker[1]
+                estimate = self._answer(question, answer)
+            except Refused as refused:
+                prior = question.place.prior
+                estimate = without_answer(question.frame, prior, refused.reason, str(refused))
+            found.append(replace(estimate, model_id=self.model_id))
+        return found
 
-    def _place(self, prior: Prior, frame: Frame, azimuth: float) -> _Place:
-        """Take the prior from base_link to the point that the model finds."""
-        lever = frame.camera_in_base.translation[:2] + _turned(self._reference, azimuth)
-        xy = np.array([prior.x, prior.y], dtype=np.float64)
-        if prior.yaw is None:
-            return _Place(xy, lever, NORTH, prior)
-        return _Place(xy + _turned(lever, prior.yaw), lever, prior.yaw + azimuth, prior)
+    def scores(self, questions: Sequence[Question]) -> list[Answer]:
+        """Return what the network itself says of prepared frames."""
+        if len({len(question.ground.earlier) for question in questions}) > 1:
+            return [answer for question in questions for answer in self.scores([question])]
+        return self._network.match_batch(
+            [question.searched.patch.image for question in questions],
+            [question.ground for question in questions],
+        )
 
-    def _searched(self, place: _Place) -> Searched:
-        reach = self.config.prior_sigmas * major_std(place.prior.covariance)
-        try:
-            return self._searcher.around(place.xy, place.azimuth, reach, self.searchable_half)
-        except OutsideMap as error:
-            raise Refused(Reason.OUTSIDE_MAP, str(error)) from error
-        except LittleImagery as error:
-            raise Refused(Reason.LITTLE_IMAGERY, str(error)) from error
-
-    def _ground(
-        self, maker: ViewMaker, frame: Frame, turn: float
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """Return the ground picture and its rotation, with the patch's up as the way ahead.
-
-        That is so anyway for a fresh heading-up patch, and ``turn`` 0. For one that is kept, and
-        for north-up panoramas, a panorama is turned; for a pinhole view the rotation says it.
-        """
-        try:
-            if self.view.ground == "panorama":
-                return maker(frame.image, turn), maker.rotation
-            image = maker(frame.image)
-        except ValueError as error:
-            raise Refused(Reason.BAD_IMAGE, str(error)) from error
-        if self._offsets_from_up:
-            return image, maker.rotation
-        return image, rotation_from_euler(0.0, 0.0, -turn) @ maker.rotation
-
-    def _motion(self, maker: ViewMaker, frame: Frame, motion: Motion, turn: float) -> Motion:
-        """Return a motion of ``base_link`` as that of the camera's levelled, turned frame."""
-        turned = maker.azimuth + (0.0 if self._offsets_from_up else turn)
-        return seen_from(motion, frame.camera_in_base.translation[:2], turned)
-
-    # -- after the network -----------------------------------------------------------------------
+    def _encoding(self, searched: Searched) -> Any:
+        """Return what the model makes of a patch; that of the last one is kept."""
+        if self._encoded is None or self._encoded[0] is not searched:
+            self._encoded = (searched, self._network.encode_aerial(searched.patch.image))
+        return self._encoded[1]
 
     def _belief(
         self,
@@ -310,12 +239,12 @@ class Localizer:
         except ValueError as error:  # NaN, which half precision can bring about
             raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
 
-    def _answer(
-        self, frame: Frame, own: Belief, place: _Place, searched: Searched, azimuth: float
-    ) -> Estimate:
+    def _answer(self, question: Question, answer: Answer) -> Estimate:
         """Take what the image says of the reference point to base_link and through the gates."""
-        config, prior = self.config, place.prior
-        reference = (searched.grid.up if self._offsets_from_up else place.azimuth) - azimuth
+        frame, place, searched = question.frame, question.place, question.searched
+        config, prior, own = self.config, place.prior, self._belief(answer, searched)
+        reference = searched.grid.up if self._offsets_from_up else place.azimuth
+        reference -= question.azimuth
         pose, covariance = image_pose, image_covariance = self._at_base(own, place, reference)
         belief = own
         if config.fuse_prior:
@@ -354,7 +283,7 @@ class Localizer:
         )
 
     def _at_base(
-        self, belief: Belief, place: _Place, reference: float
+        self, belief: Belief, place: Place, reference: float
     ) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
         """Return the pose of base_link, (x, y, yaw), and its (3, 3) covariance.
 
@@ -380,17 +309,3 @@ class Localizer:
         if len(belief.yaw_offsets) == 1:
             return self._searchable_yaw
         return min(self._searchable_yaw, searched_half(belief.yaw_offsets))
-
-
-def _keeping(config: LocalizerConfig) -> Keeping:
-    return Keeping(
-        config.min_coverage, config.reuse_aerial, config.reuse_distance, config.reuse_angle
-    )
-
-
-def _without_answer(
-    frame: Frame | None, prior: Prior | PriorRefusal | None, reason: Reason, detail: str
-) -> Estimate:
-    known = prior if isinstance(prior, Prior) else None
-    stamp = frame.stamp if frame is not None else (known.stamp if known else 0)
-    return refusal(stamp, reason, detail, known)

@@ -23,6 +23,9 @@ class View:
         heading_up: the aerial picture's up is the camera's azimuth; otherwise it is north, and a
             panorama's middle column looks north.
         estimates_heading: match() gives a distribution over headings too.
+        stretch: a pinhole camera's whole picture is squeezed into the ground picture's size, as
+            some published protocols do (fx and fy differ then); otherwise its middle is cut to that
+            size's aspect ratio. For training and driving alike.
         frames: ground pictures that it takes, the newest and those before it.
         fewest_frames: how many it can do with; None: no fewer than ``frames``.
 
@@ -40,6 +43,7 @@ class View:
     aerial_ahead: float = 0.0
     heading_up: bool = True
     estimates_heading: bool = False
+    stretch: bool = False
     frames: int = 1
     fewest_frames: int | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -136,6 +137,15 @@ def test_tracks_and_poses_are_wide_enough_to_be_seen(path: Path) -> None:
     by_class = {d["Class"].split("/")[1]: d for d in displays(path)}
     for arrow in (by_class["Odometry"]["Shape"], by_class["PoseWithCovariance"]):
         assert arrow["Shaft Radius"] * scale >= 5  # pixels
+
+
+@pytest.mark.parametrize("path", RVIZ_FILES, ids=lambda p: p.name)
+def test_an_initial_pose_drawn_in_rviz_is_one_that_the_shipped_models_take(path: Path) -> None:
+    tools = yaml.safe_load(path.read_text())["Visualization Manager"]["Tools"]
+    (tool,) = (t for t in tools if t["Class"] == "rviz_default_plugins/SetInitialPose")
+    assert math.degrees(math.sqrt(tool["Covariance yaw"])) < 5.1  # else heading_too_wide
+    # Not so sure that the answer would contradict it, nor so vague that it leaves the patch.
+    assert 2.0 <= math.sqrt(tool["Covariance x"]) == math.sqrt(tool["Covariance y"]) <= 8.0
 
 
 def test_only_the_satellite_view_needs_a_plugin_that_may_be_missing() -> None:

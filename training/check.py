@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from training.datasets import registry
-from training.datasets.check import Report, check
-from training.datasets.contact_sheet import contact_sheet, spread_over_groups
-from training.datasets.label_table import LabelTable
+from training.datasets.checking.contact_sheet import contact_sheet, spread_over_groups
+from training.datasets.checking.labels import LabelTable
+from training.datasets.checking.report import Report, check
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.picture_files import save
 from training.terminal.plain_options import plain_options
@@ -96,13 +95,9 @@ def splits_of(name: str) -> list[str]:
     Raises:
         DatasetError: an unknown reader.
     """
-    known = registry.options(name)
-    if "split" not in known:
-        return [""]
-    kind = typing.get_type_hints(registry.reader_class(name).__init__)["split"]
-    splits = [str(value) for value in typing.get_args(kind)]
+    splits = registry.splits(name)
     whole = {"all"} | ({"test"} if "test1" in splits else set())
-    return [split for split in splits if split not in whole]
+    return [split for split in splits if split not in whole] or [""]
 
 
 if __name__ == "__main__":

@@ -1,85 +1,74 @@
-"""Fit a weights file's calibration on calibration towns: ``python -m training.fit_calibration``."""
+"""Fit a weights file's calibration on rows that nobody trained on:
+``python -m training.fit_calibration --weights front.safetensors``.
+"""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Any
 
 import jsonargparse
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from cross_view_localizer.belief.calibration import Calibration
-from cross_view_localizer.grid import Grid
+from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models import weights as weights_file
-from cross_view_localizer.models.contract import CrossViewModel
-from training.calibrate import HeldOut, assess, fit
-from training.datasets.sample import Sample, collate
-from training.datasets.town import TownFrames
-
-
-def held_out(model: CrossViewModel, samples: TownFrames, batch: int = 16) -> list[HeldOut]:
-    """Return the model's raw scores on fixed frames, in float32, as the node has them on a CPU."""
-    loader = DataLoader(samples, batch_size=batch, collate_fn=collate)  # type: ignore[arg-type]
-    found: list[HeldOut] = []
-    with torch.inference_mode():
-        for pair in loader:
-            scores = model(pair.aerial, pair.ground)
-            for log_mass in scores.log_mass.float().numpy():
-                sample = samples[len(found)]
-                found.append(
-                    HeldOut(
-                        log_mass,
-                        scores.yaw_offsets.numpy().astype(np.float64),
-                        grid_of(model, sample),
-                        sample.position,
-                        sample.yaw,
-                    )
-                )
-    return found
-
-
-def grid_of(model: CrossViewModel, sample: Sample) -> Grid:
-    """Return where a sample's heatmap lies in the map."""
-    view, up = model.view, sample.heading - sample.yaw
-    right, down = sample.offset
-    x = sample.position[0] - right * math.sin(up) + down * math.cos(up)
-    y = sample.position[1] + right * math.cos(up) + down * math.sin(up)
-    return Grid(view.output_size, view.output_size, view.output_gsd, (float(x), float(y)), up)
+from training.measuring.benchmark import held_out
+from training.measuring.calibrate import assess, check_unseen, fit, halves, raw_scores
+from training.measuring.rows import Rows
 
 
 def fit_calibration(
     weights: Path,
+    data: dict[str, Any] | None = None,
+    root: str | None = None,
+    split: str = "calibration",
     towns: int = 50,
     frames: int = 20,
+    limit: int | None = None,
     moments: str = "all",
+    cache: Path | None = None,
+    batch_size: int = 16,
+    workers: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
     threads: int = 2,
 ) -> None:
-    """Fit on half of the calibration towns, check on the other half, fit on all, write it back.
+    """Fit on half of the rows' groups, check on the other half, fit on all, write it back.
 
     Args:
         weights: the file to change.
-        towns: how many of the 50 calibration towns.
-        frames: frames of each.
+        data: "reader": its name, and its options; None: the calibration towns.
+        root: of the dataset, where it is not among the options.
+        split: of the reader; datasets without one for calibration have "validation".
+        towns: how many of the 50 calibration towns; frames: of each; cache: else cache/town.
+        limit: at most so many rows, drawn.
         moments: what the covariance sums over: "all", "basin" or "radius".
-        threads: of the network.
+        batch_size: rows at a time; workers: processes that read them.
+        device: "auto", "cpu", "cuda" ….
+        precision: "auto" (as a vehicle's: bfloat16 on CUDA, float32 on a CPU), "float32" ….
+        threads: of the network on a CPU.
     """
     torch.set_num_threads(threads)
     loaded = weights_file.load(weights)
-    samples = TownFrames(loaded.model.view, "calibration", towns, frames)
-    pairs = held_out(loaded.model, samples)
+    view = loaded.model.view
+    reader = held_out(view, split, data, root, (towns, frames), cache, workers, fitting=True)
+    check_unseen(loaded.metadata, reader)
+    config = LocalizerConfig(device=device, precision=precision)
+    rows = Rows(reader, loaded, "metric", limit=limit, config=config)
+    found = raw_scores(rows, batch_size, workers)
     base = Calibration(moments=moments)
-    half = len(pairs) // (2 * frames) * frames
-    first, second = pairs[:half], pairs[half:]
+    first, second = halves(found)
     print("as trained:", assess(second, Calibration(floor_std=0.0, moments=moments)))
     print("fitted on one half, measured on the other:", assess(second, fit(first, base=base)))
-    chosen = fit(pairs, base=base)
+    chosen = fit(found, base=base)
     print("written:", chosen)
-    metadata = loaded.metadata | {"calibration_towns": towns, "calibration_frames": frames}
-    weights_file.save(
-        weights, loaded.name, loaded.config, loaded.model.state_dict(), metadata, chosen
-    )
+    metadata = loaded.metadata | {
+        "calibrated_on": dict(reader.tags),
+        "calibration_frames": len(found),
+    }
+    state = {name: tensor.cpu() for name, tensor in loaded.model.state_dict().items()}
+    weights_file.save(weights, loaded.name, loaded.config, state, metadata, chosen)
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ LEVEL = math.radians(0.1)
 class ViewMaker:
     """Makes a model's ground view from a camera's pictures; one per camera, mounting and view.
 
-    A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect
-    ratio and resized. A fisheye or equirectangular camera gives a pinhole view that looks level
-    along the camera's azimuth. An equirectangular camera gives a panorama, levelled, its middle
-    column along the camera's azimuth.
+    A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect ratio
+    (or whole, where the view is stretched) and resized. A fisheye or equirectangular camera gives a
+    pinhole view that looks level along the camera's azimuth. An equirectangular camera gives a
+    panorama, levelled, its middle column along the camera's azimuth.
 
     Args:
         camera: of the pictures.
@@ -56,6 +56,8 @@ class ViewMaker:
     ) -> None:
         self.camera, self.view = camera, view
         self._size = (view.ground_width, view.ground_height)
+        # What of a pinhole camera's picture is kept has this aspect ratio.
+        self._shape = (camera.width, camera.height) if view.stretch else self._size
         self.height = float(camera_in_base.translation[2]) + base_height
         if not self.height > 0:
             raise ValueError(
@@ -108,17 +110,41 @@ class ViewMaker:
             picture = rolled(halved(picture, times), turn)
         return resized(picture, self._size)
 
+    def facing(
+        self, image: NDArray[np.uint8], turn: float
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Return the view of a picture, and its rotation, for an aerial picture of a given up.
+
+        A panorama is rolled until its middle column looks that way. A pinhole view stays, and its
+        rotation then leads to a levelled frame whose x axis looks that way; but where the view is
+        north-up it says nothing of the camera's azimuth, which the method is to find.
+
+        Args:
+            image: as for a call.
+            turn: yaw (counter-clockwise, radians) from the camera's azimuth to the picture's up.
+
+        Raises:
+            ValueError: as a call does.
+        """
+        if self.view.ground == "panorama":
+            return self(image, turn), self.rotation
+        if not self.view.heading_up:
+            return self(image), self.rotation
+        return self(image), rotation_from_euler(0.0, 0.0, -turn) @ self.rotation
+
     def _prepare_pinhole(self) -> None:
         camera = self.camera
         if camera.distortion:
             crop = self._undistorted_crop()
             target = crop.resized(*self._size)
-            self._warp = Warp(camera, target, np.eye(3), crop.width / self._size[0])
+            scale = max(crop.width / self._size[0], crop.height / self._size[1])
+            self._warp = Warp(camera, target, np.eye(3), scale)
         else:
-            width, height = _fit(camera.width, camera.height, *self._size)
-            # Fast halvings need even sizes; the intrinsics account for what goes.
-            step = 1 << max(0, int(width / self._size[0]).bit_length() - 1)
-            width, height = max(1, width // step * step), max(1, height // step * step)
+            width, height = _fit(camera.width, camera.height, *self._shape)
+            if not self.view.stretch:
+                # Fast halvings need even sizes; the intrinsics account for what goes.
+                step = 1 << max(0, int(width / self._size[0]).bit_length() - 1)
+                width, height = max(1, width // step * step), max(1, height // step * step)
             left, top = (camera.width - width) // 2, (camera.height - height) // 2
             self._crop = (slice(top, top + height), slice(left, left + width))
             target = camera.cropped(left, top, width, height).resized(*self._size)
@@ -129,7 +155,7 @@ class ViewMaker:
         """The largest central undistorted picture within the distorted size without empty rim."""
         camera = self.camera
         assert camera.matrix is not None
-        width, height = _fit(camera.width, camera.height, *self._size)
+        width, height = _fit(camera.width, camera.height, *self._shape)
         middle = np.array([camera.width - 1, camera.height - 1]) / 2
 
         def is_full(scale: float) -> bool:
@@ -145,7 +171,7 @@ class ViewMaker:
                 f"distortion {camera.distortion} leaves no undistorted picture: expected "
                 "coefficients that fit K and camera_model"
             )
-        width, height = _fit(int(width * low), int(height * low), *self._size)
+        width, height = _fit(int(width * low), int(height * low), *self._shape)
         corner = middle - (np.array([width, height]) - 1) / 2
         matrix = camera.matrix.copy()
         matrix[:2, 2] -= corner

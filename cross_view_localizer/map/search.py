@@ -1,8 +1,9 @@
-"""The aerial picture around a place: cut, encoded, kept while the vehicle stays inside."""
+"""The aerial picture around a place: cut, and kept while the vehicle stays inside."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.geo import wrap_angle
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.map.satellite_map import MapError, Patch, SatelliteMap
+from cross_view_localizer.map.satellite_map import MapError, Patch
 from cross_view_localizer.views import View
 
 NORTH = math.pi / 2
@@ -26,27 +27,23 @@ class LittleImagery(MapError):
     """Too little of the patch shows anything, or the file is damaged there."""
 
 
-class Encoder(Protocol):
-    """What turns a patch's picture into something to be matched."""
+class Imagery(Protocol):
+    """A picture from above: the satellite map, or what a dataset has of one place."""
 
-    @property
-    def view(self) -> View:
-        """The pictures that it is made for."""
+    def contains(self, xy: NDArray[np.float64]) -> Any:
+        """Return whether (x, y), metres in ``map``, lies on it."""
 
-    def encode_aerial(self, image: NDArray[np.uint8]) -> Any:
-        """Encode (S, S, 3) uint8 RGB."""
-
-    def timed(self, stage: str) -> AbstractContextManager[None]:
-        """Take the time of a block."""
+    def patch(self, grid: Grid) -> Patch:
+        """Return what it shows under a grid."""
 
 
 @dataclass(frozen=True)
 class Keeping:
-    """When a patch is good enough, and how long its encoding is kept.
+    """When a patch is good enough, and how long it is kept with its encoding.
 
     Attributes:
         min_coverage: a smaller share of imagery under the patch is too little.
-        reuse: keep the encoding while the vehicle stays well inside the patch.
+        reuse: keep it while the vehicle stays well inside the patch.
         distance: from the patch's middle, as a share of the searchable half.
         angle: radians between the camera's azimuth and the patch's up.
     """
@@ -63,30 +60,40 @@ class Searched:
 
     Attributes:
         patch: the aerial picture.
-        encoding: what the model made of it.
         grid: the heatmap's cells.
         support: (H, W) cells with imagery; None where all have.
     """
 
     patch: Patch
-    encoding: Any
     grid: Grid
     support: NDArray[np.bool_] | None
 
 
 class Searcher:
-    """Cuts and encodes what is to be searched.
+    """Cuts what is to be searched, and keeps it for the frames after.
 
-    A kept encoding answers in the same ``map`` coordinates: its grid stays where it is, and the
-    ground picture is told the difference of headings (Localizer).
+    What is kept answers in the same ``map`` coordinates: its grid stays where it is, and the ground
+    picture is told the difference of headings (Preparation).
+
+    Args:
+        imagery: what is searched.
+        view: the pictures that the model is made for.
+        keeping: when a patch is good enough, and for how long.
+        timed: takes the time of a block, by its name.
     """
 
-    def __init__(self, satellite_map: SatelliteMap, encoder: Encoder, keeping: Keeping) -> None:
-        self._map, self._encoder, self._keeping = satellite_map, encoder, keeping
+    def __init__(
+        self,
+        imagery: Imagery,
+        view: View,
+        keeping: Keeping,
+        timed: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._map, self._view, self._keeping, self._timed = imagery, view, keeping, timed
         self._kept: Searched | None = None
 
     def clear(self) -> None:
-        """Forget the kept encoding."""
+        """Forget what is kept."""
         self._kept = None
 
     def around(
@@ -103,16 +110,27 @@ class Searcher:
         Raises:
             OutsideMap, LittleImagery: as they say.
         """
-        up = azimuth if self._encoder.view.heading_up else NORTH
+        up = azimuth if self._view.heading_up else NORTH
         if self._kept is not None and self._still_good(self._kept, xy, up, reach, half):
             return self._kept
-        self._kept = None
+        self.clear()
         x, y = (float(value) for value in xy)
-        if not self._map.contains(xy):
+        view = self._view
+        self._kept = self.on(Grid(view.output_size, view.output_size, view.output_gsd, (x, y), up))
+        return self._kept
+
+    def on(self, grid: Grid) -> Searched:
+        """Return what to search on a heatmap's grid, whatever its metres per cell.
+
+        Raises:
+            OutsideMap, LittleImagery: as they say.
+        """
+        x, y = grid.center
+        if not self._map.contains(np.array(grid.center)):
             raise OutsideMap(f"({x:.1f}, {y:.1f}) m in map is off the raster")
         try:
-            with self._encoder.timed("patch"):
-                patch = self._cut(xy, up)
+            with self._timed("patch"):
+                patch = self._map.patch(aerial_grid(grid, self._view))
         except MapError as error:  # the file is damaged here; elsewhere it may be whole
             raise LittleImagery(str(error)) from error
         if patch.coverage < self._keeping.min_coverage:
@@ -120,17 +138,7 @@ class Searcher:
                 f"imagery under {patch.coverage:.0%} of the patch at ({x:.1f}, {y:.1f}) m: "
                 f"expected at least {self._keeping.min_coverage:.0%}"
             )
-        view = self._encoder.view
-        grid = Grid(view.output_size, view.output_size, view.output_gsd, (x, y), up)
-        support = _support(patch, grid)
-        self._kept = Searched(patch, self._encoder.encode_aerial(patch.image), grid, support)
-        return self._kept
-
-    def _cut(self, xy: NDArray[np.float64], up: float) -> Patch:
-        view = self._encoder.view
-        x, y = xy + view.aerial_ahead * np.array([math.cos(up), math.sin(up)])
-        size = view.aerial_size
-        return self._map.patch(Grid(size, size, view.aerial_gsd, (float(x), float(y)), up))
+        return Searched(patch, grid, _support(patch, grid))
 
     def _still_good(
         self, kept: Searched, xy: NDArray[np.float64], up: float, reach: float, half: float
@@ -144,6 +152,16 @@ class Searcher:
             and moved + reach <= half
             and abs(float(wrap_angle(up - kept.grid.up))) <= keeping.angle
         )
+
+
+def aerial_grid(heatmap: Grid, view: View) -> Grid:
+    """Return the grid of the aerial picture that belongs to a heatmap, scaled as the heatmap is."""
+    scale = heatmap.gsd / view.output_gsd
+    x, y = heatmap.center
+    ahead = view.aerial_ahead * scale
+    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
+    size = view.aerial_size
+    return Grid(size, size, view.aerial_gsd * scale, center, heatmap.up)
 
 
 def _support(patch: Patch, grid: Grid) -> NDArray[np.bool_] | None:

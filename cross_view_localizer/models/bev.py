@@ -8,7 +8,7 @@ Ours, not a published method. The ideas are the field's: inverse perspective map
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -46,6 +46,8 @@ VIEWS = {
 }
 # Template cells, metres ahead of and to the right of the camera (inclusive).
 REACH = {"pinhole": ((2, 41), (-20, 20)), "panorama": ((-20, 20), (-20, 20))}
+# Of the template's weight; where less lies inside the aerial picture, its score is drawn to zero.
+LEAST_INSIDE = 0.2
 # Kept rows of 200: 46.8 degrees above to 46.8 below the horizon, 104 = 13 · 8.
 PANORAMA_ROWS = (48, 152)
 
@@ -100,6 +102,9 @@ class BevModel(CrossViewModel):
         merged: channels of the pyramids' merged maps.
         yaw_offsets_deg: the headings tried around the prior's.
         heights: heights above the road, metres, at which features are gathered for each cell.
+        aerial_size: side of the aerial picture, pixels of 0.5 m, a multiple of 16; by default 192.
+            Down to the heatmap's 96 where imagery ends early, as on VIGOR's tiles: the template
+            then reaches beyond the picture, and counts by what of it lies inside.
         blind: the control without a camera: the ground picture is replaced by grey.
     """
 
@@ -116,15 +121,17 @@ class BevModel(CrossViewModel):
         yaw_offsets_deg: tuple[float, ...] = (-3.4, 0.0, 3.4),
         heights: tuple[float, ...] = (0.0, 3.0),
         blind: bool = False,
+        aerial_size: int | None = None,
     ) -> None:
         super().__init__()
         if ground not in VIEWS:
             raise ValueError(f"ground = {ground!r}: expected one of {', '.join(VIEWS)}")
-        self.view = VIEWS[ground]
+        self.view = sized(VIEWS[ground], aerial_size)
         self.wrap = ground == "panorama"
         self.blind = blind
         self.heights = tuple(heights)
         self.ahead, self.right = REACH[ground]
+        self.margin = self._margin()
         self.ground_net = Pyramid(widths, merged, wrap=self.wrap)
         self.aerial_net = Pyramid(widths, merged)
         self.horizon = Horizon(widths[2])
@@ -171,12 +178,27 @@ class BevModel(CrossViewModel):
         half = self.view.output_size // 2
         context = self.context_head(merged)[..., top : top + half, left : left + half]
         detail = x[..., 2 * top : 2 * top + 2 * half, 2 * left : 2 * left + 2 * half]
+        if self.margin:  # with what is picture as one more channel, for the template's weights
+            inside = torch.ones_like(descriptors[:, :1])
+            descriptors = F.pad(torch.cat([descriptors, inside], dim=1), (self.margin,) * 4)
         return AerialCode(torch.fft.rfft2(descriptors), context, self.detail_net(detail))
 
     def _corner(self) -> tuple[int, int]:
         """Row and column of the heatmap's first 1 m cell in the aerial descriptors."""
         spare = (self.view.aerial_size - self.view.output_size) // 4
         return spare + round(self.view.aerial_ahead / CELL), spare
+
+    def _margin(self) -> int:
+        """Cells by which the template reaches beyond the aerial picture, on the worst side."""
+        top, left = self._corner()
+        side, half = self.view.aerial_size // 2, self.view.output_size // 2
+        beyond = (
+            self.ahead[1] - top,
+            -self.right[0] - left,
+            top + half - self.ahead[0] - side,
+            left + half + self.right[1] - side,
+        )
+        return max(0, *beyond)
 
     def encode_ground(self, ground: GroundInput) -> GroundCode:
         """See CrossViewModel."""
@@ -272,7 +294,8 @@ class BevModel(CrossViewModel):
             align_corners=True,
         )
         total = turned[:, -1:].sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
-        return (turned[:, :-1] / total).view(batch, count, channels, rows, columns)
+        kept = turned if self.margin else turned[:, :-1]
+        return (kept / total).view(batch, count, -1, rows, columns)
 
     def _turn_grid(self) -> Tensor:
         """(R, h, w, 2) normalised places of the turned template's cells in the unturned one.
@@ -307,10 +330,32 @@ class BevModel(CrossViewModel):
 
     def _correlate(self, spectrum: Tensor, template: Tensor) -> Tensor:
         """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the 1 m cells."""
-        side = self.view.aerial_size // 2
+        side = self.view.aerial_size // 2 + 2 * self.margin
         with torch.autocast(template.device.type, enabled=False):
             kernel = torch.fft.rfft2(template.float(), s=(side, side)).conj()
-            score = torch.fft.irfft2((kernel * spectrum[:, None]).sum(dim=2), s=(side, side))
+            product = kernel * spectrum[:, None]
+            if self.margin:
+                inside = torch.fft.irfft2(product[:, :, -1], s=(side, side))
+                product = product[:, :, :-1]
+            score = torch.fft.irfft2(product.sum(dim=2), s=(side, side))
+            if self.margin:
+                score = score / inside.clamp(min=LEAST_INSIDE)
         top, left = self._corner()
-        top, left, half = top - self.ahead[1], left + self.right[0], self.view.output_size // 2
+        top, left = top - self.ahead[1] + self.margin, left + self.right[0] + self.margin
+        half = self.view.output_size // 2
         return score[..., top : top + half, left : left + half]
+
+
+def sized(view: View, aerial_size: int | None) -> View:
+    """Return a view with another size of aerial picture.
+
+    Raises:
+        ValueError: a size that its heatmap, or the network's strides, do not fit.
+    """
+    size = view.aerial_size if aerial_size is None else aerial_size
+    if size % 16 or size < view.output_size + 2 * view.aerial_ahead / view.aerial_gsd:
+        raise ValueError(
+            f"aerial_size {size}: expected a multiple of 16 that holds the heatmap of "
+            f"{view.output_size} cells"
+        )
+    return replace(view, aerial_size=size)

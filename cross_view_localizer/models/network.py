@@ -6,7 +6,7 @@ import contextlib
 import copy
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,17 @@ from numpy.typing import NDArray
 
 from cross_view_localizer.models.contract import Answer, CrossViewModel, GroundInput
 from cross_view_localizer.views import View
+
+
+class Ground(NamedTuple):
+    """A ground picture, (h, w, 3) uint8 RGB, and those before it; the rest as in `GroundInput`."""
+
+    image: NDArray[np.uint8]
+    intrinsics: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    height: float
+    earlier: Sequence[NDArray[np.uint8]] = ()
+    motion: Sequence[tuple[float, float, float]] = ()
 
 
 def choose_device(name: str) -> torch.device:
@@ -90,6 +101,40 @@ class Network:
     def _number(self, value: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(value, dtype=np.float32))[None].to(self.device)
 
+    def aerial_input(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """Return (B, 3, S, S) float on the device of pictures (S, S, 3) uint8 RGB."""
+        return torch.cat([self._picture(image) for image in images])
+
+    def ground_input(self, grounds: Sequence[Ground]) -> GroundInput:
+        """Return a batch on the device, with as many earlier pictures as all have."""
+        count = min(len(ground.earlier) for ground in grounds)
+        earlier = motion = None
+        if count:
+            earlier = torch.stack([self.aerial_input(one.earlier[:count]) for one in grounds])
+            motion = torch.cat([self._number(one.motion[:count]) for one in grounds])
+        return GroundInput(
+            self.aerial_input([one.image for one in grounds]),
+            torch.cat([self._number(one.intrinsics) for one in grounds]),
+            torch.cat([self._number(one.rotation) for one in grounds]),
+            torch.cat([self._number(one.height) for one in grounds]),
+            earlier,
+            motion,
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[CrossViewModel]:
+        """Give the model to be called on batches, in its precision and without gradients."""
+        with torch.inference_mode(), self._autocast():
+            yield self.model
+
+    def match_batch(
+        self, aerials: Sequence[NDArray[np.uint8]], grounds: Sequence[Ground]
+    ) -> list[Answer]:
+        """Encode and compare several pairs at once."""
+        with self.running() as model:
+            scores = model(self.aerial_input(aerials), self.ground_input(grounds))
+            return [scores.answer(index) for index in range(len(grounds))]
+
     @torch.inference_mode()
     def encode_aerial(self, image: NDArray[np.uint8]) -> Any:
         """Encode (S, S, 3) uint8 RGB."""
@@ -97,31 +142,12 @@ class Network:
             return self.model.encode_aerial(self._picture(image))
 
     @torch.inference_mode()
-    def match(
-        self,
-        aerial: Any,
-        image: NDArray[np.uint8],
-        intrinsics: NDArray[np.float64],
-        rotation: NDArray[np.float64],
-        height: float,
-        earlier: Sequence[NDArray[np.uint8]] = (),
-        motion: Sequence[tuple[float, float, float]] = (),
-    ) -> Answer:
-        """Encode a ground picture, and those before it, and compare; see GroundInput."""
+    def match(self, aerial: Any, ground: Ground) -> Answer:
+        """Encode a ground picture, and those before it, and compare."""
         with self.timed("encode_ground"), self._autocast():
-            pictures = [self._picture(one) for one in earlier]
-            ground = self.model.encode_ground(
-                GroundInput(
-                    self._picture(image),
-                    self._number(intrinsics),
-                    self._number(rotation),
-                    self._number(height),
-                    torch.stack(pictures, dim=1) if pictures else None,
-                    self._number(motion) if pictures else None,
-                )
-            )
+            encoded = self.model.encode_ground(self.ground_input([ground]))
         with self.timed("match"), self._autocast():
-            return self.model.match(aerial, ground).answer(0)
+            return self.model.match(aerial, encoded).answer(0)
 
     def warm_up(self) -> None:
         """Run once on black pictures, so that the first frame does not pay for set-up."""
@@ -134,4 +160,4 @@ class Network:
         black = np.zeros((view.ground_height, view.ground_width, 3), np.uint8)
         before = view.frames - 1
         still = [(0.0, 0.0, 0.0)] * before
-        self.match(aerial, black, intrinsics, forward, 1.5, [black] * before, still)
+        self.match(aerial, Ground(black, intrinsics, forward, 1.5, [black] * before, still))

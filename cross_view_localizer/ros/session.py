@@ -34,12 +34,7 @@ class Session:
         prior_config(parameters)  # its values are checked now, not at activation
         self.warnings: list[str] = []
         self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
-        if few := self.localizer.view.few_frames(1):
-            self.localizer.satellite_map.close()
-            raise ValueError(
-                f"{self.localizer.model_id}: {few}, which this node does not gather: choose "
-                "weights of a model that takes one frame"
-            )
+        _check_frames(self.localizer)
         self.loaded = _described(self.localizer, parameters)
         self._activity: Activity | None = None
 
@@ -110,6 +105,16 @@ def _described(localizer: Localizer, parameters: Parameters) -> dict[str, str]:
         "datum": f"{datum.latitude:.7f} {datum.longitude:.7f}",
         "heading_source": parameters.heading_source,
     }
+
+
+def _check_frames(localizer: Localizer) -> None:
+    """Refuse a model that can't do with the one frame that the node gives it."""
+    if few := localizer.view.few_frames(1):
+        localizer.satellite_map.close()
+        raise ValueError(
+            f"{localizer.model_id}: {few}, which this node does not gather: choose weights of a "
+            "model that takes one"
+        )
 
 
 def release_device_memory() -> None:

@@ -172,3 +172,38 @@ def test_the_level_horizon_of_a_rolled_camera_follows_both_focal_lengths() -> No
     u = torch.arange(30) * 8 + 3.5
     slope = -math.tan(math.radians(3)) * (u - 119.5) / 139.0
     np.testing.assert_allclose(level[0], 79.5 + 308.0 * slope, atol=1e-3)
+
+
+def test_a_template_beyond_the_picture_counts_by_what_lies_inside() -> None:
+    """On a picture no larger than the heatmap: the sum over the cells inside, by their weight."""
+    torch.manual_seed(0)
+    model = BevModel("panorama", channels=3, aerial_size=96).eval()
+    assert (model.margin, BevModel("panorama").margin, BevModel("pinhole").margin) == (20, 0, 0)
+    side, reach = 48, 20
+    descriptors, template = torch.randn(1, 3, side, side), torch.randn(1, 1, 3, 41, 41)
+    weight = torch.rand(1, 1, 1, 41, 41)
+    weight = weight / weight.sum()
+    inside = torch.ones(1, 1, side, side)
+    padded = torch.nn.functional.pad(torch.cat([descriptors, inside], dim=1), (reach,) * 4)
+    score = model._correlate(torch.fft.rfft2(padded), torch.cat([template, weight], dim=2))
+    assert score.shape == (1, 1, side, side)
+    for row, column in ((24, 24), (5, 40), (47, 30)):
+        top, left = max(0, row - reach), max(0, column - reach)
+        seen = descriptors[0, :, top : row + reach + 1, left : column + reach + 1]
+        rows = slice(top - row + reach, top - row + reach + seen.shape[1])
+        columns = slice(left - column + reach, left - column + reach + seen.shape[2])
+        expected = (seen * template[0, 0, :, rows, columns]).sum()
+        expected = expected / weight[0, 0, 0, rows, columns].sum()
+        torch.testing.assert_close(score[0, 0, row, column], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_smaller_picture_runs_whole_with_the_same_weights() -> None:
+    large, small = BevModel("panorama").eval(), BevModel("panorama", aerial_size=96).eval()
+    small.load_state_dict(large.state_dict())
+    with torch.no_grad():
+        scores = small(torch.rand(2, 3, 96, 96) * 255, ground_input(small))
+    assert scores.log_mass.shape == (2, 3, 96, 96)
+    np.testing.assert_allclose(scores.log_mass.exp().sum(dim=(1, 2, 3)), 1, atol=1e-4)
+    for ground, size in (("panorama", 80), ("panorama", 100), ("pinhole", 160)):
+        with pytest.raises(ValueError, match=f"aerial_size {size}: expected"):
+            BevModel(ground, aerial_size=size)

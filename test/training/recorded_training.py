@@ -22,6 +22,7 @@ from training import train
 from training.datasets import registry
 from training.datasets.sample import Batch
 from training.learning.module import Training
+from training.learning.recipe import Recipe
 
 Step = Callable[[Training, Batch, int], Tensor]
 
@@ -65,7 +66,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     registry._READERS["plain"] = READER
     Training.training_step = recorded(folder, int(sys.argv[2]))  # type: ignore[method-assign, assignment]
-    train.train(**options(folder, **json.loads(sys.argv[3])))
+    train.train(Recipe.of(**options(folder, **json.loads(sys.argv[3]))))
 
 
 if __name__ == "__main__":

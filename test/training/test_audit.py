@@ -13,10 +13,21 @@ import pytest
 from drives_reader import FRAME, NORTH, Change, Drives, on_disk, turned
 
 from cross_view_localizer.geo import Datum, MapFrame
-from training.datasets.anchors import against_anchor
-from training.datasets.audit import center_only, course, nearest, panorama_places
-from training.datasets.contact_sheet import RED, SIDE, YELLOW, contact_sheet, spread_over_groups
-from training.datasets.label_table import LabelTable
+from training.datasets.checking.contact_sheet import (
+    RED,
+    SIDE,
+    YELLOW,
+    contact_sheet,
+    spread_over_groups,
+)
+from training.datasets.checking.labels import (
+    LabelTable,
+    against_anchor,
+    center_only,
+    course,
+    nearest,
+    panorama_places,
+)
 from training.datasets.pair import Label
 
 

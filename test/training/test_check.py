@@ -13,7 +13,8 @@ import pytest
 from drives_reader import Drives, on_disk
 
 from training.check import main, splits_of
-from training.datasets.check import check, usable
+from training.datasets.checking.files import usable
+from training.datasets.checking.report import check
 from training.datasets.pair import DatasetError, Problem
 from training.datasets.picture_files import save
 

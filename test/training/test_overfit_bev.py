@@ -6,7 +6,7 @@ import torch
 
 from cross_view_localizer.models.bev import BevModel, BevObjective
 from training.datasets.sample import collate
-from training.datasets.town import TownStream
+from training.datasets.town_stream import TownStream
 
 STEPS = 36
 

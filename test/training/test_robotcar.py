@@ -19,6 +19,7 @@ import rasterio
 import reader_proof
 from numpy.typing import NDArray
 
+from cross_view_localizer.camera.camera import OPTICAL_TO_BODY
 from cross_view_localizer.geo import MapFrame
 from cross_view_localizer.views import View
 from training.datasets import registry, robotcar, robotcar_lists, robotcar_map
@@ -31,7 +32,7 @@ from training.town.layouts import robotcar as layout
 from training.town.layouts.truth import Truth
 from training.town.town import Town
 
-PICTURE_OF = (Pictures(raw=False, models=None).camera, np.eye(3), 1.65)
+PICTURE_OF = (Pictures(raw=False, models=None).camera, OPTICAL_TO_BODY, 1.65)
 # The layout's lists and truths are of the INS.
 InsReader = partial(RobotCarReader, reference_point="ins")
 Written = tuple[Path, list[Truth]]
@@ -200,8 +201,8 @@ def test_drawn_patches_are_centre_heavy_as_published(written: Written) -> None:
         assert np.abs(offsets.mean(axis=0)).max() < 1.2
     assert radii["published"].max() < 26.3
     assert np.median(radii["published"]) == pytest.approx(13.1, abs=0.7)
-    # in a square of half side 18.5 m: 0.765 of it on average
-    assert radii["uniform"].mean() == pytest.approx(0.765 * 18.5, abs=0.5)
+    # in a square of half side 22.2 m: 0.765 of it on average
+    assert radii["uniform"].mean() == pytest.approx(0.765 * 22.2, abs=0.5)
 
 
 def test_one_random_number_more_or_less_is_another_patch(

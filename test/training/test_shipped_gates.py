@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.estimate import Estimate, Frame, Reason
-from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.models.weights import load
 from cross_view_localizer.prior.prior import Prior
-from training.datasets.town import by_town, render
-from training.town.drive import write_map
-from training.town.manifest import load as load_frames
-from training.town.town import Town
+from training.datasets.town import benchmark
+from training.measuring.rows import frame_of
 
 FRAMES = 24
 
@@ -58,20 +54,14 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    group = by_town(load_frames("validation"))[30][:FRAMES]
-    town, model = Town(group[0].seed), load("front")
-    path = tmp_path_factory.mktemp("town") / "map.tif"
-    write_map(path, town)
-    frames = []
-    for one in group:
-        seen = render(town, one.pose, model.model.view, "validation", one.index)
-        height, width = seen.image.shape[:2]
-        camera = Camera("pinhole", width, height, seen.intrinsics)
-        mount = RigidTransform(seen.rotation, np.array([0.0, 0.0, seen.height]))
-        frames.append(Frame(seen.image, one.index + 1, camera, mount))
-    satellite_map = SatelliteMap.open(path)
+    model = load("front")
+    cache = tmp_path_factory.mktemp("towns")
+    reader = benchmark(model.model.view, "validation", range(30, 31), FRAMES, cache)
+    labels = [reader.label(index) for index in range(FRAMES)]
+    frames = [frame_of(reader.ground(label), i + 1) for i, label in enumerate(labels)]
+    satellite_map = SatelliteMap.open(labels[0].aerial_file)
     localizer = Localizer(model, satellite_map, LocalizerConfig(reuse_aerial=False))
-    truths = [(one.pose.x, one.pose.y, one.pose.yaw) for one in group]
+    truths = [(*label.position, label.yaw) for label in labels]
     yield Scene(localizer, frames, truths, np.random.default_rng(0))
     satellite_map.close()
 

@@ -13,18 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from plain_reader import PlainReader
 
+from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.grid import Grid
-from cross_view_localizer.models.contract import Scores
+from cross_view_localizer.models.contract import CrossViewModel, Scores
 from cross_view_localizer.models.cvml import CVML
 from cross_view_localizer.models.cvr import CVR
 from cross_view_localizer.models.parts import losses
+from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.views import View
-from training import scoring
 from training.datasets.pair import Label
 from training.datasets.pairs import sample_of
 from training.datasets.sample import Sample, collate
+from training.measuring.records import Record
+from training.measuring.rows import Rows
 
 VIEW = View("pinhole", 64, 48, 64, 1.0, 64, 1.0)
 MIDDLE = (120.0, -45.0)
@@ -102,20 +106,37 @@ def test_a_place_in_the_map_becomes_an_offset_and_a_target(case: Case) -> None:
     assert labels.max().item() == pytest.approx(1, abs=1e-5)
 
 
+def measured(reader: OneRow, log_mass: NDArray[np.float32]) -> Record:
+    """Return the record of a row whose model answers with a given heatmap."""
+
+    class Says(CrossViewModel):
+        view = VIEW
+
+        def encode_aerial(self, image: torch.Tensor) -> Any:
+            return None
+
+        def encode_ground(self, ground: Any) -> Any:
+            return None
+
+        def match(self, aerial: Any, ground: Any) -> Scores:
+            return Scores(torch.from_numpy(log_mass)[None], torch.zeros(1))
+
+    model = LoadedModel(Says(), "says", {}, Calibration(), {}, "says-0")
+    return next(Rows(reader, model).run())
+
+
 @pytest.mark.parametrize("case", TEN)
 def test_a_heatmap_becomes_a_place_and_signed_errors(case: Case) -> None:
     reader = OneRow(case)
-    sample = reader.sample()
-    frame = scoring.Frame(sample, reader.row, 0.0)
     column, row = case.cell
     log_mass = np.full((1, 64, 64), -30.0, np.float32)
     log_mass[0, row, column] = 0.0
-    right = scoring.measured(log_mass, np.zeros(1, np.float32), frame, VIEW)
+    right = measured(reader, log_mass)
     assert right.argmax_error == pytest.approx(0, abs=1e-6)
     # A cell further up is a metre ahead of the camera, a cell to the left one to its left.
     for (rows, columns), (along, across) in (((-1, 0), (1, 0)), ((0, -1), (0, 1))):
         moved = np.roll(log_mass, (rows, columns), (1, 2))
-        found = scoring.measured(moved, np.zeros(1, np.float32), frame, VIEW)
+        found = measured(reader, moved)
         assert found.longitudinal == pytest.approx(along, abs=1e-4)
         assert found.lateral == pytest.approx(across, abs=1e-4)
 
@@ -127,8 +148,7 @@ def test_errors_go_by_the_camera_and_places_by_the_picture(case: Case) -> None:
     column, row = case.cell
     log_mass = np.full((1, 64, 64), -30.0, np.float32)
     log_mass[0, row - 1, column] = 0.0
-    frame = scoring.Frame(reader.sample(), reader.row, 0.0)
-    found = scoring.measured(log_mass, np.zeros(1, np.float32), frame, VIEW)
+    found = measured(reader, log_mass)
     assert found.longitudinal == pytest.approx(0, abs=1e-4)
     assert found.lateral == pytest.approx(-1, abs=1e-4)
 

@@ -45,9 +45,9 @@ PANORAMA = COMPACT + CELLS + "--data.reader plain "
         (train.main, PLAIN + "--root . --epochs 1 --batch 13", "batch 13 of 12 rows"),
         (train.main, PLAIN + "--root . --epochs 1 --validation.split train", "rows of training"),
         (train.main, PLAIN + "--root . --epochs 1 --validation.splits x", "no option 'splits'"),
-        (train.main, PANORAMA + "--root . --epochs 1", "wants a panorama"),
+        (train.main, PANORAMA + "--root . --epochs 1", "a panorama from a pinhole camera"),
         (evaluate.main, "--weights gone.safetensors", "no such weights file"),
-        (evaluate.main, "--weights front --towns 0", "expected at least one record"),
+        (evaluate.main, "--weights front --towns 0", "0 towns of 40 frames: expected at least one"),
         (fit_calibration.main, "--weights gone.safetensors", "no such weights file"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from training import train
 from training.datasets import registry
 from training.learning.module import Steps
+from training.learning.recipe import Recipe
 
 READER = ("plain_reader", "PlainReader")
 VIEW = {
@@ -31,7 +32,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def options(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Return what `train` is called with for a training of a few steps."""
+    """Return the options of a training of a few steps."""
     if "steps" in changes:
         changes["steps"] = Steps(**changes["steps"])
     return {
@@ -54,5 +55,5 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Path:
     """Train and return the weights file."""
     monkeypatch.setitem(registry._READERS, "plain", READER)
     given = options(folder, **changes)
-    train.train(**given)
+    train.train(Recipe.of(**given))
     return Path(given["out"])

@@ -5,8 +5,10 @@ samples of 320 x 640 and 512 x 512 px, by the reader and the loader that trainin
 
 Without --root it writes a small VIGOR from towns, the panoramas drawn at full size. Rates are by
 processor time, which other programs on the machine don't lengthen much; rates on eight cores are
-eight times a core's, which disks must keep up with. Ends with 1 where that, or the memory, misses
-its target.
+eight times a core's, which disks must keep up with. Beside them stand, each as a ratio of the same
+run: the bytes of a batch of uint8 pictures to one of float32, what a loader process spends on each,
+and the time of a start that knows the files already to that of the first. Ends with 1 where rates
+or memory miss their target.
 """
 
 from __future__ import annotations
@@ -23,11 +25,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Subset
 
+from cross_view_localizer.models.contract import Batch
 from cross_view_localizer.views import View
+from training.datasets.checking.file_stamps import file_stamps
+from training.datasets.checking.files import FileCheck
 from training.datasets.pair import read_rgb
 from training.datasets.pairs import PairDataset
+from training.datasets.sample import collate, stacked
 from training.datasets.vigor import VigorReader
 from training.learning.data import loader
 from training.town.layouts import vigor
@@ -55,6 +62,8 @@ def main() -> int:
         reader = VigorReader(root, cities=cities, validation="random")
         pairs = PairDataset(reader, VIEW, seed=0)
         stages(reader)
+        travel(pairs)
+        start(Path(folder))
         rates = [rate(pairs, given.samples, workers) for workers in (0, 1)]
         grown = growth(pairs, given.memory)
     good = rates[1] * CORES >= TARGET and grown <= BUDGET_MIB
@@ -92,6 +101,62 @@ def stages(reader: VigorReader) -> None:
     off = np.abs(a - b)
     print(
         f"half-size decoding changes the sample by {off.mean():.2f} grey levels ({off.max():.0f})"
+    )
+
+
+def travel(pairs: PairDataset) -> None:
+    """Print what a batch weighs between processes, and takes to make, as uint8 and as float32."""
+    samples = [pairs[i % len(pairs)] for i in range(BATCH)]
+    size, time_of = {}, {}
+    for name, make in {"uint8": stacked, "float32": collate}.items():
+        batch = make(samples)
+        size[name] = sum(part.nbytes for part in _tensors(batch)) / 1e6
+        time_of[name] = milliseconds(lambda make=make: _sent(make(samples)))  # type: ignore[misc]
+    print(
+        f"a batch of {BATCH} between processes: {size['uint8']:.1f} MB as uint8, "
+        f"{size['float32']:.1f} MB as float32, ratio {size['uint8'] / size['float32']:.2f}; "
+        f"{8 * 8 * size['uint8'] / 1e3:.2f} GB for eight processes, eight batches ahead"
+    )
+    print(
+        f"to stack and to share it: {time_of['uint8']:.1f} ms as uint8, "
+        f"{time_of['float32']:.1f} ms as float32, ratio "
+        f"{time_of['uint8'] / time_of['float32']:.2f}"
+    )
+
+
+def _sent(batch: Batch) -> None:
+    """Do to a batch what a loader process does to send it."""
+    for part in _tensors(batch):
+        part.share_memory_()
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    parts: list[Tensor] = []
+
+    def taken(part: Tensor) -> Tensor:
+        parts.append(part)
+        return part
+
+    batch.each(taken)
+    return parts
+
+
+def start(folder: Path, count: int = 5000) -> None:
+    """Print how long the look at so many files takes, the first time and when they are known."""
+    (folder / "many").mkdir()
+    pictures = [folder / "many" / f"{number}.png" for number in range(count)]
+    for picture in pictures:
+        picture.write_bytes(b"\x89PNG" + bytes(2000) + b"IEND")
+    spent = []
+    for _ in range(2):
+        began = time.process_time()
+        with file_stamps(folder / "stamps") as stamps:
+            check = FileCheck(stamps=stamps)
+            assert not any(check.fault(picture) for picture in pictures)
+        spent.append((time.process_time() - began) * 1e3)
+    print(
+        f"a start's look at {count} files: {spent[0]:.0f} ms when each is opened, "
+        f"{spent[1]:.0f} ms when they are known, ratio {spent[1] / spent[0]:.2f}"
     )
 
 

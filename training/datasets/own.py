@@ -1,6 +1,4 @@
-"""Your own data: a CSV of pictures with latitude, longitude and heading, and any georeferenced
-raster.
-"""
+"""Your own data: a CSV of pictures with latitude, longitude and heading, and any raster map."""
 
 from __future__ import annotations
 
@@ -63,8 +61,8 @@ class OwnReader(Reader):
         ahead, left: metres from the point that the CSV locates (an antenna) to the camera.
         heading_up: of the patch; else north-up. By default for a pinhole only.
         side: of the patch, metres; pixels: the same.
-        train_offset: training's truth is uniform within this of the patch's middle, metres east
-            and north; offset of the fixed rows: ``test_offset``.
+        train_offset: training's truth is uniform within this of the patch's middle, metres along
+            and across the heading that is told; test_offset: of the fixed rows, east and north.
         heading_noise: what is told as heading is uniform within this, degrees.
         seed: of the fixed rows' offsets, which also depend on the image's name, and of the split.
 
@@ -168,11 +166,16 @@ class OwnReader(Reader):
     def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
         """Return a row; its prior fixed by the image's name and the seed, or drawn from ``rng``."""
         place = self.places[index]
-        reach = self.reach["fixed" if rng is None else "drawn"]
+        drawn = rng is not None
+        reach = self.reach["drawn" if drawn else "fixed"]
         if rng is None:
             rng = np.random.default_rng([self.seed, zlib.crc32(place.row.image.encode())])
-        east, north = rng.uniform(-reach, reach, 2)
+        shift = rng.uniform(-reach, reach, 2)
         heading = place.yaw + float(rng.uniform(-self.noise, self.noise))
+        if drawn:  # along the sides of a heading-up heatmap, in which it then lies
+            c, s = math.cos(heading), math.sin(heading)
+            shift = np.array([c * shift[0] - s * shift[1], s * shift[0] + c * shift[1]])
+        east, north = shift
         center = place.position[0] + float(east), place.position[1] + float(north)
         up = heading if self.heading_up else NORTH
         return Label(

@@ -1,7 +1,7 @@
-"""What every dataset's reader gives: labelled pairs of pictures, the truth as east/north metres and
-ENU yaw.
+"""What every dataset's reader gives: labelled pairs of pictures.
 
-A reader converts its format's signs, units and frames, once; nothing after it knows them.
+Truth is in metres east and north, and ENU yaw. A reader converts its format's signs, units and
+frames, once; nothing after it knows them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ RGB = NDArray[np.uint8]
 
 
 class DatasetError(ValueError):
-    """A dataset that can't be used as asked: one line with file, row, value, expectation and
-    fix.
-    """
+    """A dataset that can't be used as asked: in one line where, what is wrong, and the fix."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ class Label:
         reference_point: which point of the vehicle ``position`` is: "camera", "ins", "body" …
         datum: origin of the frame, where the dataset says.
         stamp: integer nanoseconds, where the dataset says.
+        prior_half: half the sides of the uniform prior, metres, and half its headings, radians,
+            where the protocol says.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Label:
     reference_point: str = "camera"
     datum: Datum | None = None
     stamp: int | None = None
+    prior_half: tuple[float, float] | None = None
 
     @property
     def place(self) -> NDArray[np.float64] | None:
@@ -94,12 +95,14 @@ class GroundPicture:
         camera: its model at this size; undistorted pinhole or equirectangular.
         rotation: (3, 3) optical frame to the camera's levelled frame (see ``GroundInput``).
         height: optical centre above the road, metres.
+        true_rotation: what ``rotation`` should have been in this frame, where the reader knows it.
     """
 
     image: RGB
     camera: Camera
     rotation: NDArray[np.float64]
     height: float
+    true_rotation: NDArray[np.float64] | None = None
 
 
 class Reader(ABC):
@@ -131,9 +134,7 @@ class Reader(ABC):
 
     @abstractmethod
     def aerial(self, label: Label, grid: Grid) -> RGB:
-        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``; black where there is
-        none.
-        """
+        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``, else black."""
 
     @abstractmethod
     def ground(self, label: Label) -> GroundPicture:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cross_view_localizer.camera.resample import resized, rolled
+from cross_view_localizer.camera.camera import Camera
+from cross_view_localizer.camera.view_maker import ViewMaker
+from cross_view_localizer.geo import RigidTransform
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.search import aerial_grid
 from cross_view_localizer.poses import seen_from
 from cross_view_localizer.views import View
 from training.datasets.augment import augment
-from training.datasets.pair import DatasetError, GroundPicture, Label, Reader
-from training.datasets.sample import Sample
+from training.datasets.pair import RGB, DatasetError, Label, Reader
+from training.datasets.sample import Sample, tilt_between
 
 NORTH = math.pi / 2
 Fit = Literal["tile", "metric"]
@@ -49,9 +52,7 @@ class PairDataset(Dataset[Sample]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose what `seed` draws: the same epoch gives the same samples, in any order or
-        process.
-        """
+        """Choose what `seed` draws: an epoch's samples are the same in any order or process."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -73,37 +74,101 @@ def sample_of(
     Args:
         turn: error added to the heading that the method is told, radians, counter-clockwise: a
             north-up view gets its panorama turned by it, a heading-up view its aerial picture.
+
+    Raises:
+        DatasetError: pictures that can't be read, or a camera that can't give the view; one line.
     """
-    believed = label.heading + turn
-    up = label.grid.up
-    if view.heading_up:
-        up = (label.heading if fit == "metric" else _nearest_side(up, label.heading)) + turn
+    up = picture_up(label, view, fit, turn)
     grid = heatmap_grid(label.grid, view, fit, up)
-    azimuth = 0.0 if view.heading_up else believed
-    given = reader.ground(label)
-    ground = ground_picture(given, view, azimuth)
-    earlier, motion = earlier_pictures(reader, label, given, view, azimuth)
+    ground = ground_view(reader, label, view, fit, turn)
     u, v = grid.map_to_pixel(label.position)
     middle = (grid.width - 1) / 2
+    # Without panorama or heading-up picture nothing says what heading was told.
+    told = up if view.ground == "pinhole" and not view.heading_up else label.heading + turn
     return Sample(
         aerial=reader.aerial(label, aerial_grid(grid, view)),
         ground=ground.image,
-        intrinsics=np.eye(3) if ground.camera.matrix is None else ground.camera.matrix,
+        intrinsics=ground.intrinsics,
         rotation=ground.rotation,
-        tilt=np.zeros(2),
+        tilt=ground.tilt,
         height=ground.height,
         offset=np.array([u - middle, v - middle]) * grid.gsd,
-        yaw=_wrapped(label.yaw - grid.up if view.heading_up else label.yaw - believed),
+        yaw=_wrapped(label.yaw - told),
         position=np.array(label.position, dtype=np.float64),
         heading=label.yaw,
         group=label.group,
         cell=grid.gsd,
         name=label.name,
         reference_point=label.reference_point,
-        earlier=earlier,
-        motion=motion,
+        earlier=ground.earlier,
+        motion=ground.motion,
         place=label.place,
     )
+
+
+def picture_up(label: Label, view: View, fit: Fit = "tile", turn: float = 0.0) -> float:
+    """Return the up of the aerial picture that a method is given, radians; ``turn`` as above."""
+    if not view.heading_up:
+        return label.grid.up
+    return turn + (
+        label.heading if fit == "metric" else _nearest_side(label.grid.up, label.heading)
+    )
+
+
+class GroundView(NamedTuple):
+    """A camera's picture as a view wants it, and those before; the fields are `Sample`'s."""
+
+    image: RGB
+    intrinsics: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    height: float
+    tilt: NDArray[np.float64]
+    earlier: RGB | None
+    motion: NDArray[np.float64] | None
+
+
+def ground_view(
+    reader: Reader, label: Label, view: View, fit: Fit = "tile", turn: float = 0.0
+) -> GroundView:
+    """Return a row's ground picture as the node would give it to the model; arguments as above.
+
+    Raises:
+        DatasetError: where the camera can't give the view, or the reader too few frames; one line.
+    """
+    ground = reader.ground(label)
+    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
+    if few := view.few_frames(1 + len(found)):
+        raise DatasetError(f"{label.name}: {few}; this dataset's reader gives no more")
+    ahead = _wrapped(picture_up(label, view, fit, turn) - label.heading - turn)
+    try:
+        maker = _maker(ground.camera, tuple(ground.rotation.ravel()), ground.height, view)
+        image, rotation = maker.facing(ground.image, ahead)
+        earlier = [maker.facing(picture, ahead)[0] for picture, _ in found]
+    except ValueError as error:
+        raise DatasetError(f"{label.name}: {error}") from None
+    if view.ground == "pinhole" and not view.heading_up:
+        ahead = 0.0  # as the rotation, motions keep to the camera's azimuth
+    motions = [seen_from(motion, np.zeros(2), ahead) for _, motion in found]
+    tilt = np.full(2, np.nan)
+    if ground.true_rotation is not None:
+        true = ground.true_rotation @ ground.rotation.T @ maker.rotation
+        tilt = tilt_between(maker.rotation, true)
+    return GroundView(
+        image,
+        maker.intrinsics,
+        rotation,
+        maker.height,
+        tilt,
+        np.stack(earlier) if earlier else None,
+        np.array(motions) if motions else None,
+    )
+
+
+@lru_cache(maxsize=8)
+def _maker(camera: Camera, rotation: tuple[float, ...], height: float, view: View) -> ViewMaker:
+    """A camera's view, whose look-up tables cost more to make than to use."""
+    mounting = RigidTransform(np.array(rotation).reshape(3, 3), np.array([0.0, 0.0, height]))
+    return ViewMaker(camera, mounting, view)
 
 
 def heatmap_grid(patch: Grid, view: View, fit: Fit, up: float) -> Grid:
@@ -116,60 +181,6 @@ def heatmap_grid(patch: Grid, view: View, fit: Fit, up: float) -> Grid:
         behind = view.aerial_ahead * scale
         x, y = x - behind * math.cos(up), y - behind * math.sin(up)
     return Grid(view.output_size, view.output_size, view.output_gsd * scale, (x, y), up)
-
-
-def aerial_grid(heatmap: Grid, view: View) -> Grid:
-    """Return the grid of the aerial picture that belongs to a heatmap."""
-    scale = heatmap.gsd / view.output_gsd
-    x, y = heatmap.center
-    ahead = view.aerial_ahead * scale
-    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
-    size = view.aerial_size
-    return Grid(size, size, view.aerial_gsd * scale, center, heatmap.up)
-
-
-def ground_picture(ground: GroundPicture, view: View, azimuth: float) -> GroundPicture:
-    """Return the camera's picture at the view's size.
-
-    Args:
-        azimuth: for north-up views, of the panorama's middle column as the method is told: the
-            panorama is rolled so that its middle looks north then.
-
-    Raises:
-        ValueError: where the camera is of another kind than the view's.
-    """
-    panorama = ground.camera.kind == "equirectangular"
-    if panorama != (view.ground == "panorama"):
-        raise ValueError(
-            f"camera '{ground.camera.kind}': the model's view wants a {view.ground}; choose a "
-            "model for this dataset's cameras"
-        )
-    image = resized(ground.image, (view.ground_width, view.ground_height))
-    camera = ground.camera.resized(view.ground_width, view.ground_height)
-    if panorama and not view.heading_up:
-        image = rolled(image, _wrapped(NORTH - azimuth))
-    return replace(ground, image=image, camera=camera)
-
-
-def earlier_pictures(
-    reader: Reader, label: Label, newest: GroundPicture, view: View, azimuth: float
-) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64] | None]:
-    """Return the pictures before a row's, as `ground_picture` makes them, with their motions.
-
-    Raises:
-        DatasetError: fewer than the view needs; one line.
-    """
-    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
-    if few := view.few_frames(1 + len(found)):
-        raise DatasetError(f"{label.name}: {few}; this dataset's reader gives no more")
-    if not found:
-        return None, None
-    pictures = [ground_picture(replace(newest, image=one), view, azimuth).image for one, _ in found]
-    # All pictures are turned alike, and the frames that the motions are between with them.
-    turned = view.ground == "panorama" and not view.heading_up
-    turn = _wrapped(NORTH - azimuth) if turned else 0.0
-    motions = [seen_from(motion, np.zeros(2), turn) for _, motion in found]
-    return np.stack(pictures), np.array(motions)
 
 
 def _nearest_side(up: float, heading: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import typing
 from typing import Any
 
 from training.datasets.pair import DatasetError, Reader
@@ -16,7 +17,7 @@ _READERS = {
     "ford": ("training.datasets.ford", "FordReader"),
     "cvact": ("training.datasets.cvact", "CvactReader"),
     "own": ("training.datasets.own", "OwnReader"),
-    "town": ("training.datasets.town_pairs", "TownReader"),
+    "town": ("training.datasets.town", "TownReader"),
 }
 
 
@@ -32,6 +33,18 @@ def options(name: str) -> tuple[str, ...]:
         DatasetError: an unknown name; one line.
     """
     return tuple(inspect.signature(reader_class(name)).parameters)
+
+
+def splits(name: str) -> tuple[str, ...]:
+    """Return the splits that a reader knows; none where it has no such option.
+
+    Raises:
+        DatasetError: an unknown name; one line.
+    """
+    if "split" not in options(name):
+        return ()
+    kind = typing.get_type_hints(reader_class(name).__init__)["split"]
+    return tuple(str(value) for value in typing.get_args(kind))
 
 
 def build(name: str, **given: Any) -> Reader:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
+import zlib
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -41,6 +42,7 @@ DATUM = Datum(51.7566, -1.2599)
 GSD = 1 / math.sqrt(abs(float(np.linalg.det(PUBLISHED.matrix)))) / 0.9997771
 SIDE, STRIDE = 800, 400  # of patches and of the raster of the fixed ones, map pixels
 REACH = 200.0
+WIDE = 240.0  # 22 m: more than the prior's square, and still within a heatmap of 48 m
 # From the INS to the camera, metres (forward, left): the SDK has the INS at (-1.7132, 0.1181) of
 # the stereo camera, x forward and y right.
 INS_TO_CAMERA = (1.7132, 0.1181)
@@ -74,7 +76,10 @@ class RobotCarReader(Reader):
         reference_point: "camera", or "ins", 1.7 m behind it, whose position the lists give and on
             which the published recipes train.
         patches: offsets of training's patches as published, more often near the middle, or
-            "uniform" over the square in which the fixed ones lie.
+            "uniform" over a square along the told heading, somewhat larger than the one in which
+            the fixed ones lie.
+        rotation: largest error of the heading that is told, degrees: drawn anew in training, fixed
+            by the row's name elsewhere; 0 as published.
         splits: folder of the lists, where it is not ``root/Oxford_split``.
 
     Raises:
@@ -93,11 +98,18 @@ class RobotCarReader(Reader):
         reference_point: Point = "camera",
         patches: Patches = "published",
         splits: str | Path | None = None,
+        rotation: float = 0.0,
     ) -> None:
         _check("images", images, get_args(Images))
         _check("order", order, get_args(Order))
         _check("reference_point", reference_point, get_args(Point))
         _check("patches", patches, get_args(Patches))
+        if not 0 <= rotation <= 180 or (rotation and not heading_up):
+            raise DatasetError(
+                f"rotation {rotation:g} degrees, heading_up {heading_up}: expected at most 180, "
+                "and only where a heading is told"
+            )
+        self._rotation = math.radians(rotation)
         self.root, self.images, self.patches = Path(root), images, patches
         self.heading_up, self.reference_point = heading_up, reference_point
         self.problems: list[Problem] = []
@@ -119,6 +131,8 @@ class RobotCarReader(Reader):
             "order": order,
             "reference_point": reference_point,
         }
+        if rotation:
+            self.tags["rotation"] = f"{rotation:g} deg"
 
     def _place(self, rows: list[Row]) -> None:
         """Place rows in the frame; those beyond the map become problems."""
@@ -143,9 +157,9 @@ class RobotCarReader(Reader):
         """Return a row; see ``Reader.label``. The fixed patch of training is that of validation."""
         row, yaw = self.rows[index], self.rows[index].yaw
         pixel = self._pixel[index]
-        middle = fixed_middle(pixel) if rng is None else self._drawn(pixel, rng)
+        up = yaw + self._turn(row.where, rng) if self.heading_up else NORTH
+        middle = fixed_middle(pixel) if rng is None else self._drawn(pixel, up, rng)
         x, y = (self._ins[index] + self._steps[index] @ (middle - pixel)).tolist()
-        up = yaw if self.heading_up else NORTH
         picture = row.ground if self.images == "ground" else row.raw
         return Label(
             name=row.where,
@@ -161,6 +175,13 @@ class RobotCarReader(Reader):
             stamp=row.stamp,
         )
 
+    def _turn(self, name: str, rng: np.random.Generator | None) -> float:
+        """Return the error of the heading that is told."""
+        if not self._rotation:
+            return 0.0
+        draws = rng or np.random.default_rng(zlib.crc32(name.encode()))
+        return float(draws.uniform(-self._rotation, self._rotation))
+
     def _position(self, index: int) -> tuple[float, float]:
         x, y = self._ins[index].tolist()
         if self.reference_point == "ins":
@@ -169,10 +190,14 @@ class RobotCarReader(Reader):
         forward, left = INS_TO_CAMERA
         return x + forward * c - left * s, y + forward * s + left * c
 
-    def _drawn(self, pixel: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    def _drawn(
+        self, pixel: NDArray[np.float64], up: float, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
         """Draw the middle of a training patch, a whole corner-based (column, row) of the map."""
         if self.patches == "uniform":
-            return np.round(pixel + rng.uniform(-REACH, REACH, 2))
+            ahead, left = rng.uniform(-WIDE, WIDE, 2)
+            c, s = math.cos(up), math.sin(up)
+            return np.round(pixel + (c * ahead - s * left, -s * ahead - c * left))
         radius = REACH * math.sqrt(2) * rng.random()
         angle = 2 * math.pi * rng.random()
         # (row, column), and int() cuts towards zero

@@ -21,13 +21,15 @@ class Sample:
         aerial: (S, S, 3) uint8 RGB.
         ground: (h, w, 3) uint8 RGB.
         intrinsics: (3, 3) pinhole matrix of the ground picture; the identity for panoramas.
-        rotation: (3, 3) optical frame to the camera's levelled frame, as a calibration states it.
+        rotation: (3, 3) optical frame to a level one whose x axis looks along the azimuth that is
+            told (or along the aerial picture's up, where that is another), as a calibration says.
         tilt: (2,) what the calibration misses: pitch and roll of the optical frame, radians; NaN
-            where nobody knows.
+            where nobody knows it, which is no label.
         height: optical centre above the road, metres.
         offset: (2,) truth minus the heatmap's middle, in metres to the (right, down) of the
             picture.
-        yaw: camera azimuth minus the aerial picture's up, radians, counter-clockwise.
+        yaw: camera azimuth minus the one that is told (north-up pinhole views: minus the aerial
+            picture's up), radians, counter-clockwise.
         position: (2,) truth in the map frame, metres; heading: the camera's azimuth there.
         group: what bootstraps and splits go by: a town, a drive, a city.
         cell: metres per heatmap cell; differs from the view's where a dataset's tiles of several
@@ -60,9 +62,14 @@ class Sample:
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of one view into a batch of float32 tensors, channels last in memory."""
+    return floats(stacked(samples))
+
+
+def stacked(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one view, the pictures as uint8: a quarter of the bytes to send."""
 
     def pictures(images: list[NDArray[np.uint8]]) -> Tensor:
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
     def numbers(values: list[NDArray[np.float64]] | list[float]) -> Tensor:
         return torch.from_numpy(np.stack(values).astype(np.float32))
@@ -95,15 +102,20 @@ def _earlier(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
         return None, None
     pictures = np.stack([s.earlier[:count] for s in samples])  # type: ignore[index]
     motions = np.stack([s.motion[:count] for s in samples])  # type: ignore[index]
-    moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3).float()
+    moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3)
     return moved, torch.from_numpy(motions.astype(np.float32))
 
 
-def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (pitch, roll) of the optical frame by which ``true`` differs from ``rotation``,
-    radians.
+def floats(batch: Batch) -> Batch:
+    """Return a batch with float32 pictures, made where the batch is: on the GPU, if it is there."""
+    return batch.each(lambda part: part.float() if part.dtype == torch.uint8 else part)
 
-    Both (3, 3), optical to levelled frame; to first order, as the angles are a degree or two.
+
+def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (pitch, roll), radians, by which ``true`` differs from ``rotation``.
+
+    Of the optical frame. Both (3, 3), optical to levelled frame; to first order, as the angles are
+    a degree or two.
     """
     error = rotation.T @ true
     return np.array([(error[2, 1] - error[1, 2]) / 2, (error[1, 0] - error[0, 1]) / 2])

@@ -1,208 +1,228 @@
-"""Samples from procedural towns: an endless stream for training, fixed frames for measuring."""
+"""Procedural towns: the benchmark, and stand-ins for VIGOR's and RobotCar's splits.
+
+The benchmark's frames come with its priors and the GeoTIFF that a vehicle would be given.
+
+Tiles as VIGOR's: each camera is covered by four tiles that overlap by half; it lies in the middle
+quarter of the positive one. Areas as VIGOR's: "same" takes new places in the towns of training,
+"cross" takes other towns. Days as RobotCar's traversals: the same towns in another light.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
 
-import cv2
 import numpy as np
-import torch
-from torch.utils.data import Dataset, IterableDataset
 
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.views import View
-from training.datasets.aerial_source import AerialSource
-from training.datasets.augment import augment
-from training.datasets.sample import Sample, tilt_between
-from training.town.manifest import BenchmarkFrame, load
-from training.town.seeds import Split, check_training_seed
-from training.town.town import CameraPose, GroundFrame, Town
+from training.datasets import town_cache
+from training.datasets.pair import RGB, DatasetError, GroundPicture, Label, Reader
+from training.datasets.town_cache import MAP, Recipe, folder_of, open_map, open_town, prepare
+from training.town.manifest import SETTINGS, VERSION, BenchmarkFrame, load
+from training.town.poses import CameraPose
+from training.town.seeds import Split, check_training_seed, stream
 
-YAW_NOISE = math.radians(5.0)
-
-
-@dataclass(frozen=True)
-class PriorError:
-    """Where the heatmap's middle is put: truth plus (east, north) metres, and up: truth plus yaw,
-    radians.
-    """
-
-    east: float
-    north: float
-    yaw: float
+NORTH = math.pi / 2
+Area = Literal["train", "same", "cross", "benchmark"]
+Tiles = Literal["positive", "semi", "all"]
+TILES = {"positive": (0,), "semi": (1, 2, 3), "all": (0, 1, 2, 3)}
 
 
-def heatmap_grid(view: View, pose: CameraPose, prior: PriorError) -> Grid:
-    """Return the grid of the heatmap that a prior with this error gives (heading-up)."""
-    center = (pose.x + prior.east, pose.y + prior.north)
-    return Grid(view.output_size, view.output_size, view.output_gsd, center, pose.yaw + prior.yaw)
-
-
-def aerial_grid(view: View, heatmap: Grid) -> Grid:
-    """Return the grid of the aerial picture that belongs to a heatmap."""
-    x, y = heatmap.center
-    ahead = view.aerial_ahead
-    center = (x + ahead * math.cos(heatmap.up), y + ahead * math.sin(heatmap.up))
-    return Grid(view.aerial_size, view.aerial_size, view.aerial_gsd, center, heatmap.up)
-
-
-def make_sample(
-    source: AerialSource,
-    view: View,
-    pose: CameraPose,
-    frame: GroundFrame,
-    prior: PriorError,
-    group: int,
-) -> Sample:
-    """Crop the aerial picture where ``prior`` puts it and state the truth in it."""
-    grid = heatmap_grid(view, pose, prior)
-    u, v = grid.map_to_pixel((pose.x, pose.y))
-    middle = (grid.width - 1) / 2
-    return Sample(
-        aerial=source.crop(aerial_grid(view, grid)),
-        ground=frame.image,
-        intrinsics=np.asarray(frame.intrinsics, dtype=np.float64),
-        rotation=frame.rotation,
-        tilt=tilt_between(frame.rotation, frame.true_rotation),
-        height=frame.height,
-        offset=np.array([u - middle, v - middle]) * grid.gsd,
-        yaw=-prior.yaw,
-        position=np.array([pose.x, pose.y]),
-        heading=pose.yaw,
-        group=group,
-        cell=view.output_gsd,
-    )
-
-
-@dataclass
-class _OpenTown:
-    """A town in use: its frames, rendered when first asked for, each given ``uses`` times."""
-
-    town: Town
-    source: AerialSource
-    poses: list[CameraPose]
-    order: list[int]
-    frames: dict[int, GroundFrame] = field(default_factory=dict)
-
-
-class TownStream(IterableDataset[Sample]):
-    """Endless training samples; each worker draws its own towns.
+class TownReader(Reader):
+    """Frames of rendered towns.
 
     Args:
-        view: the pictures that the model wants.
-        seed: of the stream; the same seed, worker count and version give the same samples.
-        frames: poses rendered per town; uses: crops, with fresh prior and light, per rendered
-            frame.
-        pool: towns open at a time per worker, so that a batch holds several.
-        towns: training seeds to draw from.
+        area: "train", "same" (fresh places in the first ``towns`` training towns) or "cross"
+            (``split``'s towns, with the benchmark's poses and priors), or "benchmark" (the same
+            frames on the town's map, headings told with the benchmark's errors).
+        split: of "cross" and "benchmark": "validation", "calibration" or "test".
+        tiles: "positive", "semi" (the three others) or "all" four: training draws one of them for
+            each frame, validation and test go through all of them.
+        ground: "panorama" (middle column = the camera's azimuth) or "pinhole".
+        north_up: whether tiles are north-up, as VIGOR's, or heading-up, as CVML's of RobotCar.
+        towns, frames: how many towns, and frames of each.
+        light: number of the day whose light all frames have, or several: the same places on each
+            of these days; None: each frame has its own light.
+        tile: side of a tile, metres; gsd: of its pixels.
+        width, height: of the ground pictures, pixels.
+        cache: folder of the rendered pictures, else cache/town.
+        workers: processes that render what is missing.
     """
 
     def __init__(
         self,
-        view: View,
-        seed: int,
-        frames: int = 120,
-        uses: int = 2,
-        pool: int = 8,
-        towns: Sequence[int] = range(100_000),
+        area: Area = "train",
+        split: Split = "validation",
+        tiles: Tiles = "positive",
+        ground: Literal["panorama", "pinhole"] = "panorama",
+        north_up: bool = True,
+        towns: int | range = 50,
+        frames: int = 40,
+        light: int | Sequence[int] | None = None,
+        tile: float = 72.0,
+        gsd: float = 0.5625,
+        width: int = 192,
+        height: int = 96,
+        cache: str | Path | None = None,
+        workers: int = 1,
     ) -> None:
-        check_training_seed(min(towns))
-        check_training_seed(max(towns))
-        self.view, self.seed = view, seed
-        self.frames, self.uses, self.pool, self.towns = frames, uses, pool, towns
-        self._running: Iterator[Sample] | None = None
-
-    def __iter__(self) -> Iterator[Sample]:
-        """Go on with the stream: a loader that asks anew each epoch must not get the same again."""
-        if self._running is None:
-            self._running = self._samples()
-        return self._running
-
-    def _samples(self) -> Iterator[Sample]:
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
-        cv2.setNumThreads(1)
-        pool: list[_OpenTown] = []
-        while True:
-            if len(pool) < self.pool:
-                pool.append(self._open(rng))
-            index = int(rng.integers(len(pool)))
-            yield self._draw(pool[index], rng)
-            if not pool[index].order:
-                pool.pop(index)
-
-    def _open(self, rng: np.random.Generator) -> _OpenTown:
-        town = Town(int(self.towns[int(rng.integers(len(self.towns)))]))
-        poses = town.poses(self.frames, stream=f"train-{rng.integers(1 << 30)}")
-        order = [i for _ in range(self.uses) for i in rng.permutation(len(poses)).tolist()]
-        source = AerialSource(town.aerial, town.grid, self.view.aerial_gsd)
-        return _OpenTown(town, source, poses, order)
-
-    def _draw(self, opened: _OpenTown, rng: np.random.Generator) -> Sample:
-        index = opened.order.pop(0)
-        if index not in opened.frames:
-            opened.frames[index] = render(
-                opened.town, opened.poses[index], self.view, "train", index
+        if area not in get_args(Area) or tiles not in TILES:
+            raise DatasetError(
+                f"area {area!r}, tiles {tiles!r}: expected {', '.join(get_args(Area))}, and one of "
+                f"{', '.join(TILES)}"
             )
-        half = self.view.output_size * self.view.output_gsd / 2
-        yaw = rng.uniform(-YAW_NOISE, YAW_NOISE)
-        pose = opened.poses[index]
-        right, up = rng.uniform(-half, half, 2)
-        east = right * math.sin(pose.yaw + yaw) + up * math.cos(pose.yaw + yaw)
-        north = -right * math.cos(pose.yaw + yaw) + up * math.sin(pose.yaw + yaw)
-        prior = PriorError(east, north, yaw)
-        frame = opened.frames[index]
-        sample = make_sample(opened.source, self.view, pose, frame, prior, opened.town.seed)
-        return augment(sample, rng)
+        held_out = area in ("cross", "benchmark")
+        if held_out and split not in ("validation", "calibration", "test"):
+            raise DatasetError(f"split {split!r}: expected validation, calibration or test")
+        towns = range(towns) if isinstance(towns, int) else towns
+        if not towns or frames < 1:
+            raise DatasetError(
+                f"{len(towns)} towns of {frames} frames: expected at least one of each"
+            )
+        name = split if held_out else area
+        self.kept_for = "" if area == "train" else split if held_out else "same-area tests"
+        self.mapped = area == "benchmark"
+        self.tile, self.north_up, self.kind = tile, north_up, ground
+        self.side = round(tile / gsd)
+        self.picks = TILES[tiles]
+        self.each = 1 if area == "train" else len(self.picks)
+        poses, self.fixed = _poses(split if held_out else None, towns, frames)
+        days: Sequence[int | None] = [light] if light is None or isinstance(light, int) else light
+        self.rows: list[tuple[Path, int]] = []
+        folder = Path(cache or town_cache.FOLDER)
+        for day in days:
+            # Every day's frames stand at the same places, with mountings of their own.
+            places, own = (name, name) if day is None else (f"{name}-days", f"{name}-day-{day}")
+            detail = (day, round(gsd, 4), self.mapped)
+            recipe = Recipe(ground, width, height, frames, places, own, *detail)
+            prepare(folder, recipe, poses, workers)
+            towns_at = [folder_of(folder, recipe, seed) for seed in poses]
+            self.rows += [(town, frame) for town in towns_at for frame in range(frames)]
+        self.problems = []
+        self.tags = {
+            "dataset": VERSION,
+            "split": " ".join([area if self.mapped else f"{area}-area", split * held_out]).strip(),
+            "tiles": tiles,
+            "labels": "exact",
+            "resolution": f"{gsd:g} m/px",
+            "orientation": "known, north-up" if north_up else "known, heading-up",
+            "ground": ground,
+        }
+        if self.mapped:
+            self.tags |= {"tiles": "none", "resolution": "0.2 m/px", "orientation": "+-5 deg"}
+        if light is not None:
+            self.tags["light"] = "day " + ", ".join(str(day) for day in days)
+
+    def __len__(self) -> int:
+        return len(self.rows) * self.each
+
+    def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
+        """Return a row; ``rng`` draws one of the picked tiles, and the place in it anew."""
+        if rng is not None and self.kept_for:
+            raise DatasetError(f"towns kept for {self.kept_for}: train with area: train")
+        row, pick = divmod(index, self.each)
+        folder, frame = self.rows[row]
+        town = open_town(folder)
+        x, y, yaw = (float(v) for v in town.poses[frame])
+        if rng is None:
+            tile, prior = self.picks[pick], self._prior(int(folder.name), frame)
+        else:
+            tile = self.picks[int(rng.integers(len(self.picks)))]
+            prior = rng.uniform(-self.tile / 4, self.tile / 4, 2)
+        east, north = prior - np.array([tile & 1, tile >> 1]) * np.sign(prior) * self.tile / 2
+        heading, half = yaw, None
+        if self.mapped:
+            heading += self.fixed[int(folder.name), frame].heading_error
+            half = (SETTINGS["half_prior"], math.radians(SETTINGS["heading_degrees"]))
+        return Label(
+            name=f"town {folder.name} frame {frame} tile {tile}",
+            ground_file=folder / "grounds.npy",
+            aerial_file=folder / (MAP if self.mapped else "aerial.npy"),
+            grid=Grid(
+                self.side,
+                self.side,
+                self.tile / self.side,
+                (x + float(east), y + float(north)),
+                NORTH if self.north_up else heading,
+            ),
+            position=(x, y),
+            yaw=yaw,
+            heading=heading,
+            group=folder.name,
+            datum=town.datum,
+            prior_half=half,
+        )
+
+    def _prior(self, seed: int, frame: int) -> np.ndarray:
+        """Where the positive tile's middle lies from the camera: (east, north) metres."""
+        one = self.fixed.get((seed, frame))
+        if one is not None:
+            return np.subtract(one.prior, (one.pose.x, one.pose.y)) * (self.tile / 72.0)
+        return stream(seed, "tile", frame).uniform(-self.tile / 4, self.tile / 4, 2)
+
+    def aerial(self, label: Label, grid: Grid) -> RGB:
+        """Return the town's aerial picture (grid.height, grid.width, 3) on ``grid``."""
+        folder = label.aerial_file.parent
+        if self.mapped:
+            return open_map(folder).patch(grid).image
+        return open_town(folder).aerial.crop(grid)
+
+    def ground(self, label: Label) -> GroundPicture:
+        """Return the camera's picture with its calibration."""
+        town = open_town(label.ground_file.parent)
+        frame = int(label.name.split()[3])
+        image = np.array(town.grounds[frame])
+        height, width = image.shape[:2]
+        numbers = town.cameras[frame]
+        if self.kind == "panorama":
+            camera = Camera("equirectangular", width, height)
+        else:
+            camera = Camera("pinhole", width, height, numbers[:9].reshape(3, 3))
+        rotation, true = numbers[9:18].reshape(3, 3), numbers[19:].reshape(3, 3)
+        return GroundPicture(image, camera, rotation, float(numbers[18]), true)
 
 
-def render(town: Town, pose: CameraPose, view: View, stream: str, index: int) -> GroundFrame:
-    """Render the ground picture that ``view`` asks for."""
-    return town.render(
-        pose, view.ground, view.ground_width, view.ground_height, stream=stream, index=index
+def benchmark(
+    view: View,
+    split: Split,
+    towns: int | range = 50,
+    frames: int = 40,
+    cache: str | Path | None = None,
+    workers: int = 1,
+) -> TownReader:
+    """Return the benchmark's frames, rendered at the size that a view wants.
+
+    Args:
+        towns: the first so many of the split's 50, or which of them.
+    """
+    return TownReader(
+        "benchmark",
+        split,
+        ground=view.ground,
+        towns=towns,
+        frames=frames,
+        width=view.ground_width,
+        height=view.ground_height,
+        cache=cache,
+        workers=workers,
     )
 
 
-class TownFrames(Dataset[Sample]):
-    """Frames of the manifest with the benchmark prior: for validation, calibration and tests.
-
-    Args:
-        split: "validation", "calibration" or "test"; towns: how many of its 50; frames: of each.
-    """
-
-    def __init__(self, view: View, split: Split, towns: int = 50, frames: int = 40) -> None:
-        self.view = view
-        self.samples = [
-            sample
-            for group in by_town(load(split))[:towns]
-            for sample in self._samples(group[:frames], split)
-        ]
-
-    def _samples(self, group: Sequence[BenchmarkFrame], split: Split) -> Iterator[Sample]:
-        town = Town(group[0].seed)
-        source = AerialSource(town.aerial, town.grid, self.view.aerial_gsd)
-        for one in group:
-            frame = render(town, one.pose, self.view, split, one.index)
-            yield make_sample(source, self.view, one.pose, frame, prior_error(one), one.seed)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.samples[index]
-
-
-def by_town(frames: Sequence[BenchmarkFrame]) -> list[list[BenchmarkFrame]]:
-    """Return the manifest's frames, a list per town in the manifest's order."""
+def _poses(
+    split: Split | None, towns: range, frames: int
+) -> tuple[dict[int, Sequence[CameraPose] | None], dict[tuple[int, int], BenchmarkFrame]]:
+    """Return seed → poses (None: drawn from the stream), and the benchmark's frames."""
+    if split is None:
+        check_training_seed(towns[-1])
+        return {seed: None for seed in towns}, {}
     groups: dict[int, list[BenchmarkFrame]] = {}
-    for frame in frames:
-        groups.setdefault(frame.seed, []).append(frame)
-    return list(groups.values())
-
-
-def prior_error(frame: BenchmarkFrame) -> PriorError:
-    """Return the error of a frame's benchmark prior."""
-    x, y = frame.prior
-    return PriorError(x - frame.pose.x, y - frame.pose.y, frame.heading_error)
+    for one in load(split):
+        groups.setdefault(one.seed, []).append(one)
+    names = list(groups)
+    chosen = {names[k]: groups[names[k]][:frames] for k in towns if k < len(names)}
+    fixed = {(seed, one.index): one for seed, group in chosen.items() for one in group}
+    return {seed: [one.pose for one in group] for seed, group in chosen.items()}, fixed

@@ -22,10 +22,15 @@ from tqdm import tqdm
 
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
+from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.datasets.aerial_source import AerialSource
+from training.town.drive import write_map
 from training.town.manifest import VERSION
 from training.town.poses import CameraPose
 from training.town.town import Town
+
+FOLDER = Path("cache") / "town"
+MAP = "map.tif"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Recipe:
         stream: names the frames' own randomness (mountings, light, noise).
         light: number of a day whose light all frames share; None: each has its own.
         gsd: ground sampling distance that crops will have at least, metres.
+        mapped: also write the aerial picture as the GeoTIFF that a vehicle would be given.
     """
 
     ground: Literal["panorama", "pinhole"] = "panorama"
@@ -49,6 +55,7 @@ class Recipe:
     stream: str = "train"
     light: int | None = None
     gsd: float = 0.5
+    mapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ class Rendered:
         folder: of its files; aerial: crops of its aerial picture.
         grounds: (frames, height, width, 3) uint8 RGB, mapped.
         poses: (frames, 3) x, y, yaw in ``map``.
-        cameras: (frames, 19) K, optical-to-levelled rotation (row by row) and height as calibrated.
+        cameras: (frames, 28) K, optical-to-levelled rotation (row by row) and height as calibrated,
+            and the true rotation.
         datum: of ``map``.
     """
 
@@ -135,18 +143,26 @@ def _render(job: tuple[Path, Recipe, int, Sequence[CameraPose] | None]) -> None:
     np.save(part / "poses.npy", np.array([(p.x, p.y, p.yaw) for p in poses]))
     matrices = [np.asarray(f.intrinsics, dtype=np.float64).ravel() for f in frames]
     rows = [
-        np.concatenate([k, f.rotation.ravel(), [f.height]])
+        np.concatenate([k, f.rotation.ravel(), [f.height], f.true_rotation.ravel()])
         for k, f in zip(matrices, frames, strict=True)
     ]
     np.save(part / "cameras.npy", np.array(rows))
     about: dict[str, Any] = {"grid": asdict(source.grid), "datum": asdict(town.datum)}
     (part / "about.json").write_text(json.dumps(about))
+    if recipe.mapped:
+        write_map(part / MAP, town)
     try:
         os.replace(part, target)
     except OSError:  # another process made it meanwhile
         shutil.rmtree(part)
         if not target.is_dir():
             raise
+
+
+@lru_cache(maxsize=4)
+def open_map(folder: Path) -> SatelliteMap:
+    """Open the GeoTIFF of a town that was rendered with one."""
+    return SatelliteMap.open(folder / MAP)
 
 
 @lru_cache(maxsize=1024)

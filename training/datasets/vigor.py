@@ -6,7 +6,10 @@ or ``splits__corrected/<City>/*__corrected.txt`` (those of SliceMatch, CVPR 2023
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -33,7 +36,7 @@ from training.datasets.vigor_lists import (
     random_validation,
     read_rows,
 )
-from training.datasets.vigor_tiles import SIZE, City, Resolution, placed
+from training.datasets.vigor_tiles import SIZE, City, Resolution, drawn_offset, placed
 
 Area = Literal["same", "cross"]
 Part = Literal["train", "validation", "test"]
@@ -46,6 +49,13 @@ TEST_CITIES = ("SanFrancisco", "Chicago")
 TILES: dict[str, tuple[int, ...]] = {"positive": (0,), "semi": (1, 2, 3), "all": (0, 1, 2, 3)}
 CAMERA_HEIGHT = 2.5  # m above the road: stated nowhere, usual for such cars
 DRAWN = -1
+
+
+@dataclass(frozen=True)
+class TileLabel(Label):
+    """A label that also knows the tile's own grid, as its patch may lie elsewhere on the tile."""
+
+    tile: Grid = Grid(SIZE, SIZE, 1.0, (0.0, 0.0))
 
 
 class VigorReader(Reader):
@@ -66,6 +76,11 @@ class VigorReader(Reader):
             ``rim`` metres free between the parts; "random": the authors' fifth of the rows of all
             cities in turn, which shares tiles with training.
         cell, rim: metres, of "location".
+        shift: training draws the patch's middle anew, up to so many metres along each side from the
+            tile's, so that a camera's place in it is not the same for ever; for views that are that
+            much smaller than the tile. Validation and test keep the tile's middle.
+        rotation: largest error of the heading that is told, degrees: drawn anew in training, fixed
+            by the row's name elsewhere; 0 as published.
 
     Attributes:
         held_back: panoramas in the free rim, in neither part.
@@ -86,6 +101,8 @@ class VigorReader(Reader):
         validation: Validation = "location",
         cell: float = 800.0,
         rim: float = 75.0,
+        shift: float = 0.0,
+        rotation: float = 0.0,
     ) -> None:
         for value, kind in (
             (area, Area), (split, Part), (labels, Labels), (tiles, Tiles),
@@ -93,7 +110,13 @@ class VigorReader(Reader):
         ):  # fmt: skip
             if value not in get_args(kind):
                 raise DatasetError(f"{value!r}: expected one of {', '.join(get_args(kind))}")
+        if not (0 <= shift <= 18 and 0 <= rotation <= 180):
+            raise DatasetError(
+                f"shift {shift:g} m, rotation {rotation:g} degrees: expected at most 18 m, which "
+                "keeps the patch on its tile, and 180 degrees"
+            )
         self.root, self.split = Path(root), split
+        self._shift, self._rotation = shift, math.radians(rotation)
         self.problems: list[Problem] = []
         self.held_back = 0
         names = _cities(area, split, cities)
@@ -114,6 +137,10 @@ class VigorReader(Reader):
             "resolution": resolution,
             "cities": ",".join(names),
         }
+        if shift:
+            self.tags["shift"] = f"{shift:g} m"
+        if rotation:
+            self.tags["rotation"] = f"{rotation:g} deg"
         if split != "test":
             self.tags["validation"] = validation
         if split != "test" and validation == "location":
@@ -156,9 +183,7 @@ class VigorReader(Reader):
         return chosen
 
     def _rows(self, chosen: list[NDArray[np.bool_]], picks: tuple[int, ...]) -> NDArray[np.int64]:
-        """Return (M, 3) city, row and tile, DRAWN for training; tiles without the camera are
-        reported.
-        """
+        """Return (M, 3) city, row and tile, DRAWN in training; report tiles without the camera."""
         index: list[NDArray[np.int64]] = []
         for number, city in enumerate(self._cities):
             usable = city.usable[:, picks] & chosen[number][:, None]
@@ -184,22 +209,42 @@ class VigorReader(Reader):
         return len(self._index)
 
     def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
-        """Return a row; of several tiles ``rng`` draws one, without it the first is taken."""
+        """Return a row; of several tiles ``rng`` draws one, without it the first is taken.
+
+        It also draws the patch's middle and the heading's error.
+        """
         number, row, tile = self._index[index].tolist()
         city = self._cities[number]
         if tile == DRAWN:
             usable = [pick for pick in self._picks if city.usable[row, pick]]
             tile = usable[0 if rng is None else int(rng.integers(len(usable)))]
-        return self._label(city, row, tile)
+        label = self._label(city, row, tile)
+        if rng is not None and self._shift:
+            label = replace(label, grid=self._elsewhere(label, rng))
+        if self._rotation:
+            draws = rng or np.random.default_rng(zlib.crc32(label.name.encode()))
+            turn = float(draws.uniform(-self._rotation, self._rotation))
+            label = replace(label, heading=label.yaw + turn)
+        return label
 
-    def _label(self, city: City, row: int, tile: int) -> Label:
+    def _elsewhere(self, label: TileLabel, rng: np.random.Generator) -> Grid:
+        """Draw a patch of a label's tile."""
+        tile, middle = label.tile, (SIZE - 1) / 2
+        place = (tile.map_to_pixel(label.position) - middle) * tile.gsd
+        reach = SIZE / (4 if self._picks == TILES["positive"] else 2) * tile.gsd
+        offset = drawn_offset(place, reach, self._shift, rng)
+        x, y = tile.pixel_to_map(middle + (place - offset) / tile.gsd).tolist()
+        return replace(tile, center=(x, y))
+
+    def _label(self, city: City, row: int, tile: int) -> TileLabel:
         rows, folder = city.rows, self.root / city.name
         grid, position = city.camera(row, tile)
-        return Label(
+        return TileLabel(
             name=f"{rows.file.relative_to(self.root)}:{rows.lines[row]}/{tile + 1}",
             ground_file=folder / "panorama" / rows.panoramas[row],
             aerial_file=folder / "satellite" / rows.tiles[row][tile],
             grid=grid,
+            tile=grid,
             position=position,
             yaw=grid.up,
             heading=grid.up,
@@ -222,9 +267,10 @@ class VigorReader(Reader):
         Raises:
             DatasetError: where the tile is missing, broken or not square.
         """
+        assert isinstance(label, TileLabel)
         image = read_tile(label.aerial_file)
         height, width = image.shape[:2]
-        return cropped(image, label.grid.resampled(width, height), grid)
+        return cropped(image, label.tile.resampled(width, height), grid)
 
     def ground(self, label: Label) -> GroundPicture:
         """Return the panorama; its middle column looks north."""

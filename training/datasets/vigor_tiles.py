@@ -4,9 +4,8 @@ A label d0, d1 says: camera at row H/2 + d0, column W/2 − d1 of the 640 × 640
 the tile's middle, the place in its name, which is (319.5, 319.5) where pixel centres are integers:
 so the camera is −d1 pixels east and −d0 pixels north of the tile's centre, whole numbers or not. A
 pixel is that of Web Mercator at zoom 20 on the tile's latitude; taking it for square, as everyone
-does, is true to 0.2 %.
-The original labels were computed with 0.114 m/px everywhere and point beside the camera, the
-further from the tile's centre the more; they are read as they are.
+does, is true to 0.2 %. The original labels were computed with 0.114 m/px everywhere and point
+beside the camera, the further from the tile's centre the more; they are read as they are.
 """
 
 from __future__ import annotations
@@ -73,3 +72,21 @@ def placed(name: str, frame: MapFrame, rows: Rows, resolution: Resolution) -> Ci
         gsd = np.full_like(gsd, PUBLISHED_GSD)
     usable = np.all(np.abs(rows.deltas) < SIZE / 2, axis=-1)
     return City(name, frame.datum, rows, xy, up, gsd, np.asarray(usable))
+
+
+def drawn_offset(
+    place: NDArray[np.float64], reach: float, shift: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw where a camera lies from the middle of a patch on its tile, (2,) metres along its sides.
+
+    Cameras that are spread evenly over a square of ``reach`` to each side of the tile's middle
+    are then spread evenly over one of ``reach + shift / 2``: a walk that is turned back at the
+    square's sides keeps them so. The patch's middle stays within ``shift`` of the tile's.
+
+    Args:
+        place: (2,) where the camera lies from the tile's middle.
+    """
+    wide = reach + shift / 2
+    walked = place * (wide / reach) + rng.uniform(-shift / 2, shift / 2, 2)
+    turned = np.clip(walked, -wide, wide) * 2 - walked
+    return np.clip(turned, place - shift, place + shift)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from training.demo.results import Floats, Frames
-from training.metrics import (
+from training.measuring.metrics import (
     ellipse_coverage,
     error_summary,
     heading_errors,

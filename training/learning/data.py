@@ -8,16 +8,18 @@ from typing import Any
 
 import lightning
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from cross_view_localizer.models.contract import CrossViewModel
 from training.datasets import registry
-from training.datasets.check import usable
+from training.datasets.checking.files import usable
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
-from training.datasets.sample import Batch, collate
-from training.datasets.town import TownFrames, TownStream
+from training.datasets.sample import Batch, floats, stacked
+from training.datasets.town import benchmark
+from training.datasets.town_stream import TownStream
 from training.learning.order import AtEpoch, Order
 
 
@@ -50,11 +52,12 @@ class Resumable(DataLoader[Any]):
 
 
 def loader(dataset: Dataset[Any], workers: int, **options: Any) -> Resumable:
-    """Return a loader of batches."""
+    """Return a loader of batches whose pictures are uint8, pinned where there is a GPU to go to."""
     return Resumable(
         dataset,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=stacked,
+        pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
         prefetch_factor=8 if workers else None,
         # A forked worker inherits OpenCV's thread pool without its threads, and hangs.
@@ -81,6 +84,10 @@ class Samples(lightning.LightningDataModule):
         """Batches between validations."""
         raise NotImplementedError
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make the pictures float32 where they are used, after they have travelled as bytes."""
+        return floats(batch)
+
     def shared(self) -> tuple[int, int]:
         """Return this process's rank and the number of processes."""
         trainer = self.trainer
@@ -106,7 +113,8 @@ class StreamSamples(Samples):
             wish = few or f"{type(model).__name__} draws its batches by place"
             raise ValueError(f"the stream of towns gives single random frames; {wish}: give data")
         self.view, self.loading = view, loading
-        self.held_out = TownFrames(view, "validation", towns, frames)
+        held_out = benchmark(view, "validation", towns, frames)
+        self.held_out = PairDataset(held_out, view, "metric")
         self.about = {"reference_point": "camera", "towns": "town-v1"}
 
     @property
@@ -127,7 +135,7 @@ class StreamSamples(Samples):
     def val_dataloader(self) -> Iterable[Batch]:
         """The same frames each time."""
         share = _every_nth(self.held_out, *self.shared())
-        return DataLoader(share, batch_size=self.loading.batch, collate_fn=collate)
+        return DataLoader(share, batch_size=self.loading.batch, collate_fn=stacked)
 
 
 class PairSamples(Samples):

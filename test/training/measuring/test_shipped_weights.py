@@ -1,0 +1,85 @@
+"""Floors on what is shipped, on validation towns, through the front door."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cross_view_localizer.models.weights import LoadedModel, load
+from training.datasets.pair import Label
+from training.datasets.town import TownReader, benchmark
+from training.measuring import summary
+from training.measuring.columns import Columns
+from training.measuring.records import Record
+from training.measuring.rows import Rows
+
+TOWNS, FRAMES = range(20, 26), 12
+
+
+@pytest.fixture(scope="module", params=["front", "panorama"])
+def model(request: pytest.FixtureRequest) -> LoadedModel:
+    return load(request.param)
+
+
+@pytest.fixture(scope="module")
+def reader(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> TownReader:
+    cache = tmp_path_factory.mktemp("towns")
+    return benchmark(model.model.view, "validation", TOWNS, FRAMES, cache)
+
+
+@pytest.fixture(scope="module")
+def records(model: LoadedModel, reader: TownReader) -> list[Record]:
+    return list(Rows(reader, model, "metric").run())
+
+
+def figures_of(records: list[Record]) -> dict[str, Any]:
+    return summary.summary([Columns.of(map(asdict, records))], draws=50)
+
+
+def test_errors_stay_below_their_floor(records: list[Record]) -> None:
+    figures = figures_of(records)
+    assert figures["frames"] == len(TOWNS) * FRAMES
+    assert figures["mode_error"]["median"] < 2.0
+    assert figures["mode_error"]["mean"] < 5.0
+    assert figures["mode_error"]["median"] < 0.2 * figures["centre_only"]["median"]
+    assert figures["lateral"]["median"] < 0.9
+    assert abs(figures["lateral"]["bias"]) < 0.7
+
+
+# A panorama's errors are little more than the imagery's misregistration, of which no picture tells.
+RANKS = {"pinhole": 0.25, "panorama": 0.0}
+
+
+def test_the_covariance_tells_the_error(model: LoadedModel, records: list[Record]) -> None:
+    figures = figures_of(records)
+    assert 0.3 < figures["nees_per_dof"] < 2.5
+    assert 0.8 < figures["coverage_90_region"] < 0.99
+    assert figures["spearman_sigma_error"] > RANKS[model.model.view.ground]
+
+
+class FiveMetresOff(TownReader):
+    """The same frames, searched around another place."""
+
+    def __init__(self, reader: TownReader) -> None:
+        self.__dict__.update(reader.__dict__)
+        self.turn = np.random.default_rng(0).uniform(-math.pi, math.pi, len(reader))
+
+    def label(self, index: int, rng: np.random.Generator | None = None) -> Label:
+        label = super().label(index, rng)
+        (x, y), angle = label.grid.center, self.turn[index]
+        moved = (x + 5 * math.cos(angle), y + 5 * math.sin(angle))
+        return replace(label, grid=replace(label.grid, center=moved))
+
+
+def test_moving_the_patch_does_not_move_the_peak(
+    model: LoadedModel, reader: TownReader, records: list[Record]
+) -> None:
+    """A likelihood of positions, not of offsets from the patch's middle."""
+    moved = Rows(FiveMetresOff(reader), model, "metric").run()
+    shifts = [math.dist((a.x, a.y), (b.x, b.y)) for a, b in zip(records, moved, strict=True)]
+    assert len(shifts) == len(TOWNS) * FRAMES
+    assert np.median(shifts) < 0.5

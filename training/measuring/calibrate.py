@@ -1,0 +1,235 @@
+"""Fits what takes a network's scores to an honest covariance, on held-out frames only.
+
+Temperature (and the background share) by the likelihood of the truth, then the floor by the
+likelihood of the errors under the Gaussian that is published. NEES and coverage are checked
+afterwards: the fit does not see them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from cross_view_localizer.belief.belief import Belief
+from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.belief.moments import moments
+from cross_view_localizer.grid import Grid
+from cross_view_localizer.models.contract import Answer
+from training.datasets.pair import DatasetError, Reader
+from training.measuring import metrics
+from training.measuring.columns import Columns
+from training.measuring.rows import Rows, asked, loaded
+from training.measuring.summary import honesty
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One frame's raw scores with its truth.
+
+    Attributes:
+        answer: as the model gave it.
+        grid: cells in ``map``.
+        truth: (2,) of the camera, metres.
+        yaw_offset: true azimuth minus the given one, radians.
+        group: rows of one group are alike.
+    """
+
+    answer: Answer
+    grid: Grid
+    truth: NDArray[np.float64]
+    yaw_offset: float = 0.0
+    group: str = ""
+
+    @property
+    def headed(self) -> bool:
+        """Whether the model found a heading."""
+        return len(self.answer.yaw_offsets) > 1 or self.answer.headings is not None
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Errors (N, 2) with covariances (N, 2, 2), heading errors (N,) with variances (N,)."""
+
+    errors: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+    yaw_errors: NDArray[np.float64]
+    yaw_variances: NDArray[np.float64]
+
+
+def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldOut]:
+    """Return a model's scores on rows, without any calibration, as its Localizer gets them.
+
+    Raises:
+        ValueError: where a row is refused; one line.
+    """
+    localizer = rows.asker()
+    found = []
+    for items in loaded(rows, batch_size, workers):
+        questions = [asked(item) for item in items]
+        answers = localizer.scores(questions)
+        for item, question, answer in zip(items, questions, answers, strict=True):
+            label = item.label
+            turn = math.remainder(label.yaw - label.heading - item.told, math.tau)
+            grid, truth = question.searched.grid, np.array(label.position)
+            found.append(HeldOut(answer, grid, truth, turn, str(label.group)))
+    return found
+
+
+def halves(frames: Sequence[HeldOut]) -> tuple[list[HeldOut], list[HeldOut]]:
+    """Return the frames of the first half of the groups, and the others."""
+    groups = list(dict.fromkeys(frame.group for frame in frames))
+    if len(groups) < 2:
+        middle = len(frames) // 2
+        return list(frames[:middle]), list(frames[middle:])
+    first = set(groups[: len(groups) // 2])
+    return [f for f in frames if f.group in first], [f for f in frames if f.group not in first]
+
+
+def check_unseen(metadata: Mapping[str, Any], reader: Reader) -> None:
+    """Refuse rows that the weights say they were trained on.
+
+    Raises:
+        DatasetError: the same split of the same dataset; one line.
+    """
+    trained, tags = metadata.get("data") or {}, reader.tags
+    same = [key for key in ("dataset", "split") if key in tags and tags[key] == trained.get(key)]
+    if len(same) == 2:
+        raise DatasetError(
+            f"these weights were trained on {tags['dataset']}, split '{tags['split']}': expected "
+            "rows that they have not seen, another split"
+        )
+
+
+def fit(
+    frames: Sequence[HeldOut], background: bool = True, base: Calibration | None = None
+) -> Calibration:
+    """Fit temperature, background and floors.
+
+    Args:
+        frames: of calibration towns; those with their truth outside the grid are left out.
+        background: fit a share of evenly spread mass too; False keeps ``base``'s.
+        base: what isn't fitted (``moments``, ``radius``).
+
+    Raises:
+        ValueError: fewer than ten usable frames.
+    """
+    usable = [f for f in frames if bool(f.grid.contains(f.truth))]
+    if len(usable) < 10:
+        raise ValueError(f"{len(usable)} frames with their truth inside: expected at least 10")
+    start = base or Calibration()
+
+    def cost(log_temperature: float) -> float:
+        return _with_background(usable, math.exp(log_temperature), start, background)[0]
+
+    best = minimize_scalar(
+        cost, bounds=(math.log(0.2), math.log(20)), method="bounded", options={"xatol": 0.01}
+    )
+    temperature = math.exp(best.x)
+    share = _with_background(usable, temperature, start, background)[1]
+    fitted = replace(start, temperature=temperature, background=share, floor_std=0.0, yaw_std=0.0)
+    found = _all_moments(usable, fitted)
+    floor = fit_floor(found.errors, found.covariances)
+    yaw_std = start.yaw_std
+    if usable[0].headed:
+        yaw_std = fit_floor(found.yaw_errors[:, None], found.yaw_variances[:, None, None])
+    return replace(fitted, floor_std=floor, yaw_std=yaw_std)
+
+
+def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any]:
+    """Measure a calibration on frames that it was not fitted on: figures as of `summary`."""
+    usable = [f for f in frames if bool(f.grid.contains(f.truth))]
+    found = _all_moments(usable, calibration)
+    rows = []
+    for i, frame in enumerate(usable):
+        heatmap = _belief(frame, calibration).heatmap
+        covariance = found.covariances[i]
+        (x, y), (truth_x, truth_y) = frame.truth + found.errors[i], frame.truth
+        rows.append(
+            {
+                "name": str(i),
+                "group": frame.group,
+                "x": x,
+                "y": y,
+                "truth_x": truth_x,
+                "truth_y": truth_y,
+                "mode_error": math.hypot(*found.errors[i]),
+                "heading_error": math.degrees(found.yaw_errors[i]) if frame.headed else math.nan,
+                "var_xx": covariance[0, 0],
+                "var_xy": covariance[0, 1],
+                "var_yy": covariance[1, 1],
+                "var_yaw": found.yaw_variances[i],
+                "level": heatmap.credible_level(frame.truth),
+                "log_density": float(heatmap.log_density(frame.truth)),
+                "cell": frame.grid.gsd,
+            }
+        )
+    one = Columns.of(rows)
+    return {"frames": len(one), "median_error": float(np.median(one["mode_error"]))} | honesty(one)
+
+
+def _belief(frame: HeldOut, calibration: Calibration) -> Belief:
+    given = frame.answer
+    return Belief.from_scores(
+        given.log_mass, given.yaw_offsets, frame.grid, calibration, None, given.headings
+    )
+
+
+def _with_background(
+    frames: Sequence[HeldOut], temperature: float, base: Calibration, search: bool
+) -> tuple[float, float]:
+    """Return (mean negative log likelihood, background share) at a temperature."""
+    plain = replace(base, temperature=temperature, background=0.0)
+    log_density = np.array([float(_belief(f, plain).heatmap.log_density(f.truth)) for f in frames])
+    even = np.array([-math.log(f.grid.extent[0] * f.grid.extent[1]) for f in frames])
+
+    def cost(share: float) -> float:
+        with np.errstate(divide="ignore"):
+            kept, spread = np.log1p(-share) + log_density, np.log(share) + even
+        return -float(np.logaddexp(kept, spread).mean())
+
+    if not search:
+        return cost(base.background), base.background
+    best = minimize_scalar(cost, bounds=(1e-6, 0.5), method="bounded")
+    return (float(best.fun), float(best.x)) if best.fun < cost(0.0) else (cost(0.0), 0.0)
+
+
+def _all_moments(frames: Sequence[HeldOut], calibration: Calibration) -> _Moments:
+    rows = []
+    for frame in frames:
+        belief = _belief(frame, calibration)
+        yaw, covariance = moments(belief, calibration)
+        turn = math.radians(float(metrics.heading_errors([yaw], [frame.yaw_offset])[0]))
+        rows.append((belief.heatmap.peak_xy() - frame.truth, covariance, turn))
+    covariances = np.array([row[1] for row in rows])
+    return _Moments(
+        np.array([row[0] for row in rows]),
+        covariances[:, :2, :2],
+        np.array([row[2] for row in rows]),
+        covariances[:, 2, 2],
+    )
+
+
+def fit_floor(errors: NDArray[np.float64], covariances: NDArray[np.float64]) -> float:
+    """Return the f ≥ 0 that makes (N, d) errors likeliest under covariances (N, d, d) + f² I."""
+    identity = np.eye(errors.shape[1])
+
+    def cost(std: float) -> float:
+        sigma = covariances + std**2 * identity
+        squared = metrics.nees(errors, sigma) * errors.shape[1]
+        return float((squared + np.linalg.slogdet(sigma)[1]).mean())
+
+    # The cost may have several minima: the lowest of a coarse scan is the one that is refined.
+    tries = np.concatenate([[0.0], np.geomspace(1e-3, max(float(np.abs(errors).max()), 2e-3), 40)])
+    costs = [cost(std) for std in tries]
+    index = int(np.argmin(costs))
+    if index == 0:
+        return 0.0
+    bounds = (tries[index - 1], tries[min(index + 1, len(tries) - 1)])
+    best = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+    return float(best.x)
