@@ -86,8 +86,8 @@ class Session:
             self.parameters,
             self.loaded,
             tuple(self.warnings),
-            activity and activity.image_facts(),
-            activity and activity.prior_facts(),
+            activity.image_facts() if activity else None,
+            activity.prior_facts() if activity else None,
         )
 
     def housekeeping(self) -> None:
