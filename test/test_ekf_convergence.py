@@ -82,7 +82,7 @@ class Drive:
         if on_first_pose:
             begin = FIRST + LATENCY + STARTING
             pose = np.concatenate([np.ravel(v) for v in self.motion.at(np.array([begin]))])
-            ekf.set_pose(begin, pose + self.errors[0], np.diag(STD**2 + (1.0, 1.0, 0.0)))
+            ekf.set_pose(begin, pose + self.errors[0], np.diag(STD**2 + (400.0, 400.0, 0.0)))
         for time, source, value, variances in self.rows:
             if time > begin:
                 ekf.measure(source, time, value, variances)

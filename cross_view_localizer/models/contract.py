@@ -81,6 +81,13 @@ class Batch(NamedTuple):
     cell: Tensor
     place: Tensor | None = None
 
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """Every tensor that there is, those of the ground pictures after the aerial one."""
+        return tuple(
+            part for part in (self.aerial, *self.ground, *self[2:]) if isinstance(part, Tensor)
+        )
+
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Return the same with every tensor that there is changed, such as moved or cut."""
         parts: Any = {

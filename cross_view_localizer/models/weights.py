@@ -176,8 +176,9 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             f"{file}: no such weights file: give a .safetensors file, or 'front' or 'panorama'"
         )
     with file.open("rb") as stream:
-        start = stream.read(8)
-    if start.startswith(_PICKLES):
+        start = stream.read(9)
+    # Of safetensors these are the header's length, any eight bytes, and the header's first brace.
+    if start.startswith(_PICKLES) and start[8:] != b"{":
         raise WeightsError(
             f"{file}: a pickle, which could carry code, is never opened: expected safetensors"
         )

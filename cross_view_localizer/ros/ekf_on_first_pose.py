@@ -40,9 +40,7 @@ from cross_view_localizer.ros.messages import header, pose_with_covariance, stam
 STATES, YAW = 15, 5  # of robot_localization, and the yaw's place among them
 DEFAULT_CONFIG = [place in (0, 1, YAW) for place in range(STATES)]
 PLANAR = np.ix_((0, 1, YAW), (0, 1, YAW))  # x, y, yaw in a pose's covariance
-SLACK = (
-    5.0  # m, on top of the pose's: set_pose says that the vehicle stands; the next pose mends it
-)
+SLACK = 20.0  # m, beside what the pose states: set_pose also says that the vehicle stands
 OLDEST = 60.0  # s; an image that is older has a stamp of another clock
 REMIND = 10.0  # s between reminders
 COME_UP = 30.0  # s that ekf_node may take

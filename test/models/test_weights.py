@@ -92,6 +92,16 @@ def test_a_half_precision_file_fills_a_float_model(tmp_path: Path) -> None:
     assert all(t.dtype == torch.float32 for t in loaded.values() if t.is_floating_point())
 
 
+def test_a_length_that_looks_like_a_pickle_is_none(tmp_path: Path) -> None:
+    """A file begins with its header's length: 640 bytes are 80 02, as a pickle of protocol 2."""
+    file, seen = tmp_path / "tiny.safetensors", set()
+    for padding in range(0, 400, 4):
+        save(file, "tiny", {}, Tiny().state_dict(), {"padding": "x" * padding})
+        seen.add(file.read_bytes()[:2])
+        assert load(file).metadata["padding"] == "x" * padding
+    assert seen & {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
+
+
 def test_missing(tmp_path: Path) -> None:
     assert "no such weights file" in one_line(tmp_path / "none.safetensors")
 

@@ -163,7 +163,7 @@ def test_starts_where_the_first_good_estimate_and_odometry_say(filters: Path, pe
     np.testing.assert_allclose([x, y], [150.0, north_of_start(stamp)], atol=0.5)
     assert 0.0 <= y - state[1] < SPEED * 30.0 and frame == "map"
     np.testing.assert_allclose(rotation, quaternion_from_yaw(NORTH)[2:], atol=1e-3)
-    assert all(4.0 < v < 100.0 for v in variances[:2]) and 1e-4 <= variances[2] < 1e-2
+    assert all(100.0 < v < 1000.0 for v in variances[:2]) and 1e-4 <= variances[2] < 1e-2
 
 
 def test_missing_robot_localization_is_named() -> None:

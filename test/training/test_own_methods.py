@@ -222,9 +222,9 @@ def test_the_stream_of_random_towns_is_refused(model: type[CrossViewModel]) -> N
 
 
 def test_rows_without_a_place_on_earth_cannot_be_drawn_by_place(tmp_path: Path) -> None:
-    readers = (PlainReader(tmp_path, split) for split in ("train", "validation"))
+    given, others = (PlainReader(tmp_path, split) for split in ("train", "validation"))
     with pytest.raises(DatasetError, match="Retrieval draws its batches by place"):
-        PairSamples(Retrieval(), *readers, Loading(4, 0, 0), "metric")
+        PairSamples(Retrieval(), given, others, Loading(4, 0, 0), "metric")
 
 
 def test_batches_are_drawn_as_the_method_says() -> None:

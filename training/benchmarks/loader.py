@@ -25,7 +25,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Subset
 
 from cross_view_localizer.models.contract import Batch
@@ -110,7 +109,7 @@ def travel(pairs: PairDataset) -> None:
     size, time_of = {}, {}
     for name, make in {"uint8": stacked, "float32": collate}.items():
         batch = make(samples)
-        size[name] = sum(part.nbytes for part in _tensors(batch)) / 1e6
+        size[name] = sum(part.numel() * part.element_size() for part in batch.parts) / 1e6
         time_of[name] = milliseconds(lambda make=make: _sent(make(samples)))  # type: ignore[misc]
     print(
         f"a batch of {BATCH} between processes: {size['uint8']:.1f} MB as uint8, "
@@ -126,19 +125,8 @@ def travel(pairs: PairDataset) -> None:
 
 def _sent(batch: Batch) -> None:
     """Do to a batch what a loader process does to send it."""
-    for part in _tensors(batch):
+    for part in batch.parts:
         part.share_memory_()
-
-
-def _tensors(batch: Batch) -> list[Tensor]:
-    parts: list[Tensor] = []
-
-    def taken(part: Tensor) -> Tensor:
-        parts.append(part)
-        return part
-
-    batch.each(taken)
-    return parts
 
 
 def start(folder: Path, count: int = 5000) -> None:

@@ -169,11 +169,17 @@ class Recipe:
     def tried(self) -> Recipe:
         """Return the recipe of a dry run: two steps and a small validation, alone."""
         dry = DRY_BATCH * DRY_STEPS
-        seen = {"validation_samples": DRY_VALIDATION, "validation_frames": DRY_VALIDATION}
+        validation = replace(
+            self.validation,
+            validate_every=dry,
+            validation_towns=1,
+            validation_samples=DRY_VALIDATION,
+            validation_frames=DRY_VALIDATION,
+        )
         return replace(
             self,
             schedule=replace(self.schedule, samples=dry, epochs=None, batch=DRY_BATCH),
-            validation=replace(self.validation, validate_every=dry, validation_towns=1, **seen),
+            validation=validation,
             running=replace(self.running, workers=0, resume=False, progress=False),
         )
 
