@@ -34,7 +34,7 @@ class Session:
         prior_config(parameters)  # its values are checked now, not at activation
         self.warnings: list[str] = []
         self.localizer = Localizer.from_files(localizer_config(parameters), self._warn_of_map)
-        _check_frames(self.localizer)
+        check_frames(self.localizer)
         self.loaded = _described(self.localizer, parameters)
         self._activity: Activity | None = None
 
@@ -107,8 +107,12 @@ def _described(localizer: Localizer, parameters: Parameters) -> dict[str, str]:
     }
 
 
-def _check_frames(localizer: Localizer) -> None:
-    """Refuse a model that can't do with the one frame that the node gives it."""
+def check_frames(localizer: Localizer) -> None:
+    """Refuse a model that can't do with the one frame that the node gives it.
+
+    Raises:
+        ValueError: as said, one line.
+    """
     if few := localizer.view.few_frames(1):
         localizer.satellite_map.close()
         raise ValueError(
