@@ -161,6 +161,19 @@ def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(
     np.testing.assert_allclose(pixels, (0.015, -0.02), atol=2e-4)
 
 
+def test_the_level_horizon_of_a_rolled_camera_follows_both_focal_lengths() -> None:
+    """KITTI's picture squeezed to 240 x 160: fx 139, fy 308, rolled by 3 degrees."""
+    model = BevModel()
+    intrinsics = torch.tensor([[[139.0, 0, 119.5], [0, 308.0, 79.5], [0, 0, 1]]])
+    rotation = LEVEL[None] @ small_rotation(torch.zeros(1), torch.tensor([math.radians(3)]))
+    ground = GroundInput(torch.empty(0), intrinsics, rotation, torch.tensor([1.65]))
+    level, _ = model._level_horizon(30, ground, model._focal(ground))
+    # A level far point in each column's direction, projected by the camera itself.
+    u = torch.arange(30) * 8 + 3.5
+    slope = -math.tan(math.radians(3)) * (u - 119.5) / 139.0
+    np.testing.assert_allclose(level[0], 79.5 + 308.0 * slope, atol=1e-3)
+
+
 def test_a_template_beyond_the_picture_counts_by_what_lies_inside() -> None:
     """On a picture no larger than the heatmap: the sum over the cells inside, by their weight."""
     torch.manual_seed(0)
@@ -194,16 +207,3 @@ def test_a_smaller_picture_runs_whole_with_the_same_weights() -> None:
     for ground, size in (("panorama", 80), ("panorama", 100), ("pinhole", 160)):
         with pytest.raises(ValueError, match=f"aerial_size {size}: expected"):
             BevModel(ground, aerial_size=size)
-
-
-def test_the_level_horizon_of_a_rolled_camera_follows_both_focal_lengths() -> None:
-    """KITTI's picture squeezed to 240 x 160: fx 139, fy 308, rolled by 3 degrees."""
-    model = BevModel()
-    intrinsics = torch.tensor([[[139.0, 0, 119.5], [0, 308.0, 79.5], [0, 0, 1]]])
-    rotation = LEVEL[None] @ small_rotation(torch.zeros(1), torch.tensor([math.radians(3)]))
-    ground = GroundInput(torch.empty(0), intrinsics, rotation, torch.tensor([1.65]))
-    level, _ = model._level_horizon(30, ground, model._focal(ground))
-    # A level far point in each column's direction, projected by the camera itself.
-    u = torch.arange(30) * 8 + 3.5
-    slope = -math.tan(math.radians(3)) * (u - 119.5) / 139.0
-    np.testing.assert_allclose(level[0], 79.5 + 308.0 * slope, atol=1e-3)

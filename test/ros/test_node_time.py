@@ -6,9 +6,10 @@ from typing import Any
 
 import node_world as world
 import pytest
-from harness import NODE, Peer, wait_for
+from harness import LATCHED, NODE, Peer, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_messages import SECOND, stamp_message, stamp_of
+from visualization_msgs.msg import MarkerArray
 
 FIRST = 1_660_000_000 * SECOND
 THERE, BACK = (-30.0, 40.0, 0.2), (25.0, -10.0, 1.9)
@@ -53,6 +54,18 @@ def test_a_looped_bag_starts_anew(node: Peer) -> None:
     for message in poses:  # none of the old time, none at the old place
         assert stamp_of(message) < FIRST
         assert abs(message.pose.pose.position.x - BACK[0]) < 1.0
+
+
+def test_aerial_picture_comes_again_after_a_jump_back(node: Peer) -> None:
+    """RViz clears everything when time jumps back, also where the vehicle has not moved."""
+    early, late = FIRST - 2000 * SECOND, FIRST - 400 * SECOND
+    pictures = node.listen(f"{NODE}/aerial", MarkerArray, LATCHED)
+    assert_answered_at(node, drive(node, late, BACK, 3)[-1], BACK)
+    wait_for("the aerial picture", lambda: pictures)
+    before = len(pictures)
+    assert_answered_at(node, drive(node, early, BACK, 8)[-1], BACK)
+    wait_for("the aerial picture again", lambda: len(pictures) > before)
+    node.forget(f"{NODE}/aerial")
 
 
 def test_sim_time_and_its_jump_back(node: Peer) -> None:

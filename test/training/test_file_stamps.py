@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from drives_reader import on_disk
 
-from training.datasets import file_stamps, files
+from training.datasets.checking import file_stamps, files
 from training.datasets.checking.files import usable
 from training.datasets.pair import DatasetError
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.geo import rotation_from_euler
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.views import View
 from training.datasets.aerial_source import cropped
+from training.datasets.augment import mirror
 from training.datasets.pair import (
     RGB,
     DatasetError,
@@ -185,6 +189,31 @@ def test_a_patch_not_quite_along_the_camera_says_so_by_the_rotation() -> None:
         ahead = sample.rotation[:, 2]
         assert math.atan2(ahead[1], ahead[0]) == pytest.approx(told)
         assert sample.yaw == pytest.approx(-0.02)
+
+
+@pytest.mark.parametrize("levelled", [False, True])
+def test_an_unknown_tilt_is_no_label_and_a_known_one_is_of_the_view(levelled: bool) -> None:
+    stated = OPTICAL_TO_BODY
+    if levelled:  # then the view is another than the camera's own
+        stated = rotation_from_euler(0.04, 0.03, 0) @ OPTICAL_TO_BODY
+
+    class Tilted(Spot):
+        true: np.ndarray | None = None
+
+        def ground(self, label: Label) -> GroundPicture:
+            return replace(super().ground(label), rotation=stated, true_rotation=self.true)
+
+    reader = Tilted(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
+    unknown = sample_of(reader, reader.label(0), HEADING_UP, "metric")
+    assert np.isnan(unknown.tilt).all() and np.isnan(mirror(unknown).tilt).all()
+    assert torch.isnan(collate([unknown]).tilt).all()
+    # Its front 0.01 higher and its right side 0.02 lower than the calibration says.
+    reader.true = rotation_from_euler(0.02, -0.01, 0) @ stated
+    known = sample_of(reader, reader.label(0), HEADING_UP, "metric")
+    np.testing.assert_allclose(known.tilt, (0.01, 0.02), atol=1e-3)
+    np.testing.assert_allclose(mirror(known).tilt, known.tilt * (1, -1))
+    if levelled:
+        np.testing.assert_array_equal(known.rotation, OPTICAL_TO_BODY)
 
 
 def test_broken_pictures_are_named(tmp_path: Path) -> None:

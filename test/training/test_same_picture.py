@@ -168,8 +168,10 @@ def test_the_model_is_given_the_same_in_training_and_on_the_vehicle(
         frame = Frame(reader.ground(label).image, prior.stamp, camera, dataset.mount)
         estimate = localizer.localize(frame, prior)
         assert estimate.heatmap is not None, estimate.detail
-        told = dict(zip(GroundInput._fields, model.ground, strict=True))
-        for what, value in zip(GroundInput._fields, trained.ground, strict=True):
+        told = model.ground._asdict()
+        assert trained.ground.earlier is None and model.ground.earlier is None
+        for what in ("image", "intrinsics", "rotation", "height"):
+            value = trained.ground._asdict()[what]
             exact = {"rtol": 0, "atol": 0} if what == "image" else {"rtol": 1e-6, "atol": 2e-6}
             torch.testing.assert_close(
                 value.float(), told[what], msg=lambda m, w=what, n=name: f"{n} {w}: {m}", **exact

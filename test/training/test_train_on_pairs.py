@@ -17,6 +17,7 @@ from training.datasets.pairs import PairDataset
 from training.datasets.sample import collate
 from training.datasets.vigor import VigorReader
 from training.learning.data import Loading, PairSamples, readers
+from training.learning.order import Order
 from training.learning.start import warm_start
 from training.town.layouts import vigor
 
@@ -135,23 +136,18 @@ def test_a_start_that_fits_nowhere_is_one_line(tmp_path: Path) -> None:
 
 def test_pictures_travel_as_bytes_and_arrive_as_the_same_numbers(tmp_path: Path) -> None:
     train, held_out = (PlainReader(tmp_path, split) for split in ("train", "validation"))
-    view = registry.build("cvml", SETTINGS).view
-    data = PairSamples(view, train, held_out, Loading(4, 0, 0), vary=True)
+    model = registry.build("cvml", SETTINGS)
+    data = PairSamples(model, train, held_out, Loading(4, 0, 0), vary=True)
     sent = next(iter(data.train_dataloader()))
-    expected = collate(
-        [data.train[drawn] for drawn in data.train_dataloader().batch_sampler.drawn(0)]
-    )  # type: ignore[attr-defined]  # noqa: E501
+    drawn = Order(len(data.train), 4, 0, data.every, data.done).drawn(0)
+    expected = collate([data.train[row] for row in drawn])
     arrived = data.on_after_batch_transfer(sent, 0)
-    for name, there, here in (
-        ("aerial", sent.aerial, arrived.aerial),
-        ("ground", sent.ground.image, arrived.ground.image),
-    ):
-        assert there.dtype == torch.uint8 and here.dtype == torch.float32, name
-        assert here.is_contiguous(memory_format=torch.channels_last), name
-    for whole, made in zip(
-        (expected.aerial, *expected.ground, *expected[2:]),
-        (arrived.aerial, *arrived.ground, *arrived[2:]),
-        strict=True,
-    ):
+    assert sent.aerial.dtype == sent.ground.image.dtype == torch.uint8
+    assert arrived.aerial.dtype == arrived.ground.image.dtype == torch.float32
+    found, wanted = [], []
+    arrived.each(lambda part: found.append(part) or part)  # type: ignore[func-returns-value]
+    expected.each(lambda part: wanted.append(part) or part)  # type: ignore[func-returns-value]
+    for made, whole in zip(found, wanted, strict=True):
         torch.testing.assert_close(made, whole, rtol=0, atol=0, equal_nan=True)
         assert made.stride() == whole.stride()
+    assert arrived.aerial.is_contiguous(memory_format=torch.channels_last)

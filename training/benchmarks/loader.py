@@ -25,14 +25,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Subset
 
+from cross_view_localizer.models.contract import Batch
 from cross_view_localizer.views import View
 from training.datasets.checking.file_stamps import file_stamps
 from training.datasets.checking.files import FileCheck
 from training.datasets.pair import read_rgb
 from training.datasets.pairs import PairDataset
-from training.datasets.sample import Batch, collate, stacked
+from training.datasets.sample import collate, stacked
 from training.datasets.vigor import VigorReader
 from training.learning.data import loader
 from training.town.layouts import vigor
@@ -108,8 +110,7 @@ def travel(pairs: PairDataset) -> None:
     size, time_of = {}, {}
     for name, make in {"uint8": stacked, "float32": collate}.items():
         batch = make(samples)
-        parts = [batch.aerial, *batch.ground, *batch[2:]]
-        size[name] = sum(part.numel() * part.element_size() for part in parts) / 1e6
+        size[name] = sum(part.nbytes for part in _tensors(batch)) / 1e6
         time_of[name] = milliseconds(lambda make=make: _sent(make(samples)))  # type: ignore[misc]
     print(
         f"a batch of {BATCH} between processes: {size['uint8']:.1f} MB as uint8, "
@@ -125,8 +126,19 @@ def travel(pairs: PairDataset) -> None:
 
 def _sent(batch: Batch) -> None:
     """Do to a batch what a loader process does to send it."""
-    for part in (batch.aerial, *batch.ground, *batch[2:]):
+    for part in _tensors(batch):
         part.share_memory_()
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    parts: list[Tensor] = []
+
+    def taken(part: Tensor) -> Tensor:
+        parts.append(part)
+        return part
+
+    batch.each(taken)
+    return parts
 
 
 def start(folder: Path, count: int = 5000) -> None:

@@ -10,8 +10,7 @@ from cross_view_localizer.grid import Grid
 
 
 def cropped(image: NDArray[np.uint8], grid: Grid, target: Grid) -> NDArray[np.uint8]:
-    """Return an aerial picture (H, W, 3) on ``grid`` as (target.height, target.width, 3) on
-    ``target``.
+    """Return an aerial picture (H, W, 3) on ``grid`` as one of ``target``'s size on ``target``.
 
     The same footprint, if need be turned by quarters, is resized by averaging, as the published
     code does; other targets are halved while they stay coarser and then sampled linearly, black
@@ -48,9 +47,7 @@ class AerialSource:
         self.image, self.grid = image, grid
 
     def crop(self, target: Grid) -> NDArray[np.uint8]:
-        """Return the picture (target.height, target.width, 3) on ``target``; beyond the edge it is
-        black.
-        """
+        """Return the picture (target.height, target.width, 3) on ``target``; black beyond it."""
         corners = np.array(
             [[0, 0], [target.width - 1, 0], [0, target.height - 1]], dtype=np.float64
         )

@@ -1,6 +1,4 @@
-"""Changes that leave the truth as it is (light, colour, blur) or change it with the picture
-(mirror).
-"""
+"""Changes that leave the truth as it is (light, colour, blur), or move it too (mirror)."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from training.datasets.sample import Sample
 
 
 def photometric(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Vary gain, offset, colour balance, gamma and sharpness of (H, W, 3) uint8, by one look-up
-    table.
-    """
+    """Vary gain, offset, colours and gamma of (H, W, 3) uint8, by one table, and sharpness."""
     gain = np.exp(rng.normal(0.0, 0.15)) * np.exp(rng.normal(0.0, 0.05, 3))
     gamma = np.exp(rng.normal(0.0, 0.15))
     levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma

@@ -30,9 +30,7 @@ class Fault(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of the raw data: ``2011_09_26``, ``2011_09_26_drive_0002_sync``,
-    ``0000000038``.
-    """
+    """A frame of the raw data: ``2011_09_26``, ``2011_09_26_drive_0002_sync``, ``0000000038``."""
 
     day: str
     drive: str

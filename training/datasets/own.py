@@ -1,6 +1,4 @@
-"""Your own data: a CSV of pictures with latitude, longitude and heading, and any georeferenced
-raster.
-"""
+"""Your own data: a CSV of pictures with latitude, longitude and heading, and any raster map."""
 
 from __future__ import annotations
 

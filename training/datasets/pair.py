@@ -1,7 +1,7 @@
-"""What every dataset's reader gives: labelled pairs of pictures, the truth as east/north metres and
-ENU yaw.
+"""What every dataset's reader gives: labelled pairs of pictures.
 
-A reader converts its format's signs, units and frames, once; nothing after it knows them.
+Truth is in metres east and north, and ENU yaw. A reader converts its format's signs, units and
+frames, once; nothing after it knows them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ RGB = NDArray[np.uint8]
 
 
 class DatasetError(ValueError):
-    """A dataset that can't be used as asked: one line with file, row, value, expectation and
-    fix.
-    """
+    """A dataset that can't be used as asked: in one line where, what is wrong, and the fix."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +134,7 @@ class Reader(ABC):
 
     @abstractmethod
     def aerial(self, label: Label, grid: Grid) -> RGB:
-        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``; black where there is
-        none.
-        """
+        """Return the aerial picture (grid.height, grid.width, 3) on ``grid``, else black."""
 
     @abstractmethod
     def ground(self, label: Label) -> GroundPicture:

@@ -52,9 +52,7 @@ class PairDataset(Dataset[Sample]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose what `seed` draws: the same epoch gives the same samples, in any order or
-        process.
-        """
+        """Choose what `seed` draws: an epoch's samples are the same in any order or process."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -118,15 +116,15 @@ def picture_up(label: Label, view: View, fit: Fit = "tile", turn: float = 0.0) -
 
 
 class GroundView(NamedTuple):
-    """A camera's picture as a view wants it; the fields are `Sample`'s."""
+    """A camera's picture as a view wants it, and those before; the fields are `Sample`'s."""
 
     image: RGB
     intrinsics: NDArray[np.float64]
     rotation: NDArray[np.float64]
     height: float
     tilt: NDArray[np.float64]
-    earlier: NDArray[np.uint8] | None = None
-    motion: NDArray[np.float64] | None = None
+    earlier: RGB | None
+    motion: NDArray[np.float64] | None
 
 
 def ground_view(
@@ -135,40 +133,35 @@ def ground_view(
     """Return a row's ground picture as the node would give it to the model; arguments as above.
 
     Raises:
-        DatasetError: where the camera can't give the view; one line.
+        DatasetError: where the camera can't give the view, or the reader too few frames; one line.
     """
     ground = reader.ground(label)
-    around = _wrapped(picture_up(label, view, fit, turn) - label.heading - turn)
+    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
+    if few := view.few_frames(1 + len(found)):
+        raise DatasetError(f"{label.name}: {few}; this dataset's reader gives no more")
+    ahead = _wrapped(picture_up(label, view, fit, turn) - label.heading - turn)
     try:
         maker = _maker(ground.camera, tuple(ground.rotation.ravel()), ground.height, view)
-        image, rotation = maker.facing(ground.image, around)
-        earlier, motion = _earlier(reader, label, view, maker, around)
+        image, rotation = maker.facing(ground.image, ahead)
+        earlier = [maker.facing(picture, ahead)[0] for picture, _ in found]
     except ValueError as error:
         raise DatasetError(f"{label.name}: {error}") from None
+    if view.ground == "pinhole" and not view.heading_up:
+        ahead = 0.0  # as the rotation, motions keep to the camera's azimuth
+    motions = [seen_from(motion, np.zeros(2), ahead) for _, motion in found]
     tilt = np.full(2, np.nan)
     if ground.true_rotation is not None:
         true = ground.true_rotation @ ground.rotation.T @ maker.rotation
         tilt = tilt_between(maker.rotation, true)
-    return GroundView(image, maker.intrinsics, rotation, maker.height, tilt, earlier, motion)
-
-
-def _earlier(
-    reader: Reader, label: Label, view: View, maker: ViewMaker, turn: float
-) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64] | None]:
-    """Return the pictures before a row's, made as its own is, with their motions.
-
-    Raises:
-        ValueError: fewer than the view needs; one line.
-    """
-    found = reader.earlier(label, view.frames - 1) if view.frames > 1 else ()
-    if few := view.few_frames(1 + len(found)):
-        raise ValueError(f"{few}; this dataset's reader gives no more")
-    if not found:
-        return None, None
-    # All pictures are turned alike, and the frames that the motions are between with them.
-    turned = 0.0 if view.ground == "pinhole" and not view.heading_up else turn
-    motions = [seen_from(motion, np.zeros(2), turned) for _, motion in found]
-    return np.stack([maker.facing(one, turn)[0] for one, _ in found]), np.array(motions)
+    return GroundView(
+        image,
+        maker.intrinsics,
+        rotation,
+        maker.height,
+        tilt,
+        np.stack(earlier) if earlier else None,
+        np.array(motions) if motions else None,
+    )
 
 
 @lru_cache(maxsize=8)

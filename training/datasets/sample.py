@@ -92,11 +92,6 @@ def stacked(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def floats(batch: Batch) -> Batch:
-    """Return a batch with float32 pictures, made where the batch is: on the GPU, if it is there."""
-    return batch.each(lambda part: part.float() if part.dtype == torch.uint8 else part)
-
-
 _UNKNOWN = np.full(3, np.nan)
 
 
@@ -109,6 +104,11 @@ def _earlier(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
     motions = np.stack([s.motion[:count] for s in samples])  # type: ignore[index]
     moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3)
     return moved, torch.from_numpy(motions.astype(np.float32))
+
+
+def floats(batch: Batch) -> Batch:
+    """Return a batch with float32 pictures, made where the batch is: on the GPU, if it is there."""
+    return batch.each(lambda part: part.float() if part.dtype == torch.uint8 else part)
 
 
 def tilt_between(rotation: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -199,11 +199,17 @@ def benchmark(
     Args:
         towns: the first so many of the split's 50, or which of them.
     """
-    size = {"width": view.ground_width, "height": view.ground_height}
     return TownReader(
-        "benchmark", split, ground=view.ground, towns=towns, frames=frames, cache=cache,
-        workers=workers, **size,
-    )  # fmt: skip
+        "benchmark",
+        split,
+        ground=view.ground,
+        towns=towns,
+        frames=frames,
+        width=view.ground_width,
+        height=view.ground_height,
+        cache=cache,
+        workers=workers,
+    )
 
 
 def _poses(

@@ -183,9 +183,7 @@ class VigorReader(Reader):
         return chosen
 
     def _rows(self, chosen: list[NDArray[np.bool_]], picks: tuple[int, ...]) -> NDArray[np.int64]:
-        """Return (M, 3) city, row and tile, DRAWN for training; tiles without the camera are
-        reported.
-        """
+        """Return (M, 3) city, row and tile, DRAWN in training; report tiles without the camera."""
         index: list[NDArray[np.int64]] = []
         for number, city in enumerate(self._cities):
             usable = city.usable[:, picks] & chosen[number][:, None]

@@ -23,7 +23,7 @@ from training.town.columns import (
 )
 from training.town.poses import CameraPose
 from training.town.scenery import Scenery
-from training.town.shading import shade
+from training.town.shading import Lens, Look, Met, Place, shade
 from training.town.shapes import Array, Picture
 from training.town.traffic import traffic, traffic_boxes
 from training.town.world import HEIGHT_STEP
@@ -229,29 +229,19 @@ def render_frame(
     image = np.empty((height, width, 3), np.float32)
     truth = np.empty((0, 0, 4), np.float32) if truth is None else truth
     shade(  # type: ignore[call-arg]
-        panorama,
-        focal,
-        *middle,
-        actual,
-        cast.az0,
-        cast.full,
-        pose.yaw,
-        pose.x,
-        pose.y,
-        cast.z,
-        cast.count,
-        cast.hits,
-        cast.kinds,
-        cast.tangents,
-        cast.distances,
-        scenery.trees,
-        scenery.tree_style,
-        scenery.styles,
-        *scenery.ground,
-        scenery.shadow,
-        scenery.half,
-        tile(),
-        day,
+        Lens(panorama, focal, *middle, actual),
+        Place(pose.yaw, pose.x, pose.y, cast.z),
+        Met(cast.az0, cast.full, cast.count, cast.hits, cast.kinds, cast.tangents, cast.distances),
+        Look(
+            scenery.trees,
+            scenery.tree_style,
+            scenery.styles,
+            scenery.ground,
+            scenery.shadow,
+            scenery.half,
+            tile(),
+            day,
+        ),
         image,
         truth,
     )

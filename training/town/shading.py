@@ -5,14 +5,62 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from training.town.columns import ground_distance
 from training.town.kinds import BOX, CAR, CROWN, FENCE, GLASSHOUSE, HEDGE, ROOF, TRUNK, WALL
+from training.town.shapes import Array
 
 SKY, GROUND = -1, -2
+
+
+class Lens(NamedTuple):
+    """Where pixels look: focal length and middle in pixels, rotation to the levelled frame."""
+
+    panorama: bool
+    focal: float
+    cu: float
+    cv: float
+    rotation: Array
+
+
+class Place(NamedTuple):
+    """Where the camera is: yaw in ``map``, and metres."""
+
+    yaw: float
+    x: float
+    y: float
+    z: float
+
+
+class Met(NamedTuple):
+    """What each column of directions meets, nearest first; of ``full`` columns around, from az0."""
+
+    az0: float
+    full: int
+    count: Array
+    hits: Array
+    kinds: Array
+    tangents: Array
+    distances: Array
+
+
+class Look(NamedTuple):
+    """What things look like: the trees, all styles, the ground's paint in three resolutions and its
+    shadows (``half`` metres to each side), the noise, and the day's colours and light.
+    """
+
+    trees: Array
+    tree_style: Array
+    styles: Array
+    layers: tuple[Array, Array, Array]
+    shadow: Array
+    half: float
+    tile: Array
+    day: Array
 
 
 @njit(cache=True, inline="always")
@@ -137,8 +185,9 @@ def _texel(level, half, gsd, x, y, out):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, out):
+def _ground(x, y, c, s, along, across, layers, shadow, half, tile, dark, out):
     """Colour of the ground at (x, y); along and across: the pixel's footprint, metres."""
+    fine, middle, coarse = layers
     taps = 1 if along < 0.2 else (2 if along < 0.6 else 3)
     size = max(across, along / taps)
     r0 = r1 = r2 = r3 = 0.0
@@ -148,11 +197,11 @@ def _ground(x, y, d, c, s, along, across, l0, l1, l2, shadow, half, tile, dark, 
         px, py = x + o * c, y + o * s
         out[0] = out[1] = out[2] = out[3] = 0.0
         if size < 0.22:
-            _texel(l0, half, 0.1, px, py, out)
+            _texel(fine, half, 0.1, px, py, out)
         elif size < 0.9:
-            _texel(l1, half, 0.4, px, py, out)
+            _texel(middle, half, 0.4, px, py, out)
         else:
-            _texel(l2, half, 1.6, px, py, out)
+            _texel(coarse, half, 1.6, px, py, out)
         r0 += out[0]
         r1 += out[1]
         r2 += out[2]
@@ -220,137 +269,112 @@ def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def shade(
-    panorama,
-    focal,
-    cu,
-    cv,
-    rotation,
-    az0,
-    full,
-    yaw,
-    cx,
-    cy,
-    cz,
-    count,
-    hits,
-    kinds,
-    tangents,
-    distances,
-    trees,
-    tree_style,
-    styles,
-    l0,
-    l1,
-    l2,
-    shadow,
-    half,
-    tile,
-    day,
-    image,
-    truth,
-):
-    """Fill image (h, w, 3) and, where it has rows, truth (h, w, 4): x, y, z, kind; float32."""
+def _ray(panorama, focal, cu, cv, turn, u, v, w, h):
+    """Direction of a pixel in the levelled frame, and the angle that it covers, radians."""
+    if panorama:
+        a = -2 * math.pi * (u - cu) / w
+        e = math.pi / 2 - math.pi * (v + 0.5) / h
+        ox, oy, oz = -math.sin(a) * math.cos(e), -math.sin(e), math.cos(a) * math.cos(e)
+        pixel = 2 * math.pi / w
+    else:
+        ox, oy, oz = (u - cu) / focal, (v - cv) / focal, 1.0
+        pixel = 1.0 / focal
+    x = turn[0, 0] * ox + turn[0, 1] * oy + turn[0, 2] * oz
+    y = turn[1, 0] * ox + turn[1, 1] * oy + turn[1, 2] * oz
+    z = turn[2, 0] * ox + turn[2, 1] * oy + turn[2, 2] * oz
+    return x, y, z, pixel
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def _column(az, az0, full, columns):
+    """Which of the columns looks along an azimuth, or the nearer one of the first and the last."""
+    j = int(math.floor((az0 - az) / (2 * math.pi / full))) % full
+    if j >= columns:
+        j = columns - 1 if j < columns + (full - columns) // 2 else 0
+    return j
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def _crown(hits, j, n, i, z, trees, style, tile, out):
+    """Colour of a tree's crown at height z, which has its own light and shade."""
+    up = (z - (hits[j, n, 2] + hits[j, n, 3]) / 2) / (hits[j, n, 5] + 1e-6)
+    grain = _noise(tile, (hits[j, n, 4] * trees[i, 2] + i * 7.3) * 13, z * 13 + i * 17)
+    gain = 0.75 + 0.25 * up + 0.2 * grain
+    for m in range(3):
+        out[m] = style[m] * gain
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def _solid(kind, hits, j, n, on_top, z, texel, style, tile, day, out):
+    """Colour of anything that stands up but a crown, at height z, in the day's light."""
+    z0, z1, along, lit = hits[j, n, 2], hits[j, n, 3], hits[j, n, 4], hits[j, n, 5]
+    if kind == WALL:
+        base = z0 + 1.0
+        _facade(along, z - base, z1 - base, style, tile, texel, out)
+    elif kind == CAR:
+        _car(along, z, z0, z1, style, out)
+    elif kind == GLASSHOUSE:
+        _glass(along, z, z0, z1, style, out)
+    else:
+        _surface(kind, along, z, z0, z1, style, tile, texel, out)
+    if on_top:
+        for m in range(3):
+            out[m] = min(255.0, style[m] * 1.05)
+        lit = day[16]
+    gain = 1 - 0.28 * day[14] + 0.55 * day[14] * max(0.0, lit)
+    for m in range(3):
+        out[m] *= gain
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def _through_air(kind, az, t, d, day, tile, out):
+    """The sky's colour, or what is seen in the day's haze."""
+    if kind == SKY:
+        _sky(az, t, day, tile, out)
+        return
+    haze = 1 - math.exp(-d * day[11])
+    for m in range(3):
+        out[m] = out[m] * (1 - haze) + day[3 + m] * haze
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def shade(lens, place, met, look, image, truth):
+    """Fill image (h, w, 3) and, where it has rows, truth (h, w, 4): x, y, z, kind; float32.
+
+    Args:
+        lens: a `Lens`; place: a `Place`; met: a `Met`; look: a `Look`.
+    """
     h, w = image.shape[0], image.shape[1]
-    step = 2 * math.pi / full
+    yaw, cx, cy, cz = place
+    az0, full, count, hits, kinds, tangents, distances = met
+    trees, tree_style, styles, layers, shadow, half, tile, day = look
+    panorama, focal, cu, cv, turn = lens
     columns = count.shape[0]
     out = np.zeros(4)
     for v in range(h):
         for u in range(w):
-            if panorama:
-                a = -2 * math.pi * (u - cu) / w
-                e = math.pi / 2 - math.pi * (v + 0.5) / h
-                ox, oy, oz = -math.sin(a) * math.cos(e), -math.sin(e), math.cos(a) * math.cos(e)
-                pixel = 2 * math.pi / w
-            else:
-                ox, oy, oz = (u - cu) / focal, (v - cv) / focal, 1.0
-                pixel = 1.0 / focal
-            x = rotation[0, 0] * ox + rotation[0, 1] * oy + rotation[0, 2] * oz
-            y = rotation[1, 0] * ox + rotation[1, 1] * oy + rotation[1, 2] * oz
-            z = rotation[2, 0] * ox + rotation[2, 1] * oy + rotation[2, 2] * oz
-            flat = math.sqrt(x * x + y * y) + 1e-9
-            t = z / flat
+            x, y, z, pixel = _ray(panorama, focal, cu, cv, turn, u, v, w, h)
+            t = z / (math.sqrt(x * x + y * y) + 1e-9)
             az = yaw + math.atan2(y, x)
-            j = int(math.floor((az0 - az) / step)) % full
-            if j >= columns:
-                j = columns - 1 if j < columns + (full - columns) // 2 else 0
+            j = _column(az, az0, full, columns)
             dg = ground_distance(tangents, distances, j, t)
             n, on_top = _walk(j, t, dg, cz, count, hits, kinds, trees, tile, pixel)
             c, s = math.cos(az), math.sin(az)
             kind, d = SKY, 1e9
             if n >= 0:
-                d = hits[j, n, 0]
-                kind = kinds[j, n, 0]
-                zz = cz + t * d
-                lit = hits[j, n, 5]
+                d, kind, i = hits[j, n, 0], kinds[j, n, 0], kinds[j, n, 1]
+                height = cz + t * d
                 if kind == CROWN:
-                    i = kinds[j, n, 1]
-                    style = styles[tree_style[i]]
-                    up = (zz - (hits[j, n, 2] + hits[j, n, 3]) / 2) / (lit + 1e-6)
-                    grain = _noise(
-                        tile, (hits[j, n, 4] * trees[i, 2] + i * 7.3) * 13, zz * 13 + i * 17
-                    )
-                    gain = 0.75 + 0.25 * up + 0.2 * grain
-                    for m in range(3):
-                        out[m] = style[m] * gain
+                    _crown(hits, j, n, i, height, trees, styles[tree_style[i]], tile, out)
                 else:
-                    style = styles[kinds[j, n, 1]]
                     texel = d * pixel
-                    if kind == WALL:
-                        base = hits[j, n, 2] + 1.0
-                        _facade(
-                            hits[j, n, 4], zz - base, hits[j, n, 3] - base, style, tile, texel, out
-                        )
-                    elif kind == CAR:
-                        _car(hits[j, n, 4], zz, hits[j, n, 2], hits[j, n, 3], style, out)
-                    elif kind == GLASSHOUSE:
-                        _glass(hits[j, n, 4], zz, hits[j, n, 2], hits[j, n, 3], style, out)
-                    else:
-                        _surface(
-                            kind,
-                            hits[j, n, 4],
-                            zz,
-                            hits[j, n, 2],
-                            hits[j, n, 3],
-                            style,
-                            tile,
-                            texel,
-                            out,
-                        )
-                    if on_top:
-                        for m in range(3):
-                            out[m] = min(255.0, style[m] * 1.05)
-                        lit = day[16]
-                    gain = 1 - 0.28 * day[14] + 0.55 * day[14] * max(0.0, lit)
-                    for m in range(3):
-                        out[m] *= gain
+                    _solid(kind, hits, j, n, on_top, height, texel, styles[i], tile, day, out)
             elif dg < 1e8:
-                d = dg
-                kind = GROUND
-                along = dg * dg / max(0.6, cz - day[15]) * pixel
-                _ground(
-                    cx + d * c,
-                    cy + d * s,
-                    d,
-                    c,
-                    s,
-                    min(along, 6.0),
-                    d * pixel,
-                    l0,
-                    l1,
-                    l2,
-                    shadow,
-                    half,
-                    tile,
-                    day[14] * 0.6,
-                    out,
-                )
-            if kind == SKY:
-                _sky(az, t, day, tile, out)
-            else:
-                haze = 1 - math.exp(-d * day[11])
-                for m in range(3):
-                    out[m] = out[m] * (1 - haze) + day[3 + m] * haze
+                kind, d = GROUND, dg
+                x, y, dark = cx + d * c, cy + d * s, day[14] * 0.6
+                along = min(d * d / max(0.6, cz - day[15]) * pixel, 6.0)
+                _ground(x, y, c, s, along, d * pixel, layers, shadow, half, tile, dark, out)
+            _through_air(kind, az, t, d, day, tile, out)
             for m in range(3):
                 image[v, u, m] = out[m]
             if truth.shape[0] > 0:

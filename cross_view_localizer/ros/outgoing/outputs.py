@@ -69,6 +69,10 @@ class RatedTopic:
         self._published_at, self._shown = now, key
         return True
 
+    def forget(self) -> None:
+        """Publish again also what was published: who listens has forgotten it."""
+        self._shown = None
+
 
 class Outputs:
     """All result topics; used by the worker's thread, except ``poll``.
@@ -186,8 +190,10 @@ class Outputs:
             self._counts[name] = count
 
     def clear(self) -> None:
-        """Forget the last estimate: after a jump of time it is nobody's news."""
+        """Forget the last estimate: after a jump of time it is nobody's news, and RViz clears."""
         self._last = self._last_picture = None
+        for topic in self._rated:
+            topic.forget()
 
     def destroy(self) -> None:
         """End the publishers."""
