@@ -174,9 +174,8 @@ def test_the_model_is_given_the_same_in_training_and_on_the_vehicle(
                 assert told[what] is None
                 continue
             exact = {"rtol": 0, "atol": 0} if what == "image" else {"rtol": 1e-6, "atol": 2e-6}
-            torch.testing.assert_close(
-                value.float(), told[what], msg=lambda m, w=what, n=name: f"{n} {w}: {m}", **exact
-            )
+            where = f"{name} {what}"
+            torch.testing.assert_close(value.float(), told[what], msg=where, **exact)
         if own_map:
             assert (trained.aerial.float() - model.aerial).abs().max() <= 1, name
 
