@@ -72,11 +72,12 @@ def test_filters_send_different_transforms_of_the_same_frames() -> None:
         assert odom[frame] == world[frame]
 
 
-def test_absolute_pose_goes_into_the_map_filter_only_and_without_yaw() -> None:
+def test_absolute_pose_goes_into_the_map_filter_only() -> None:
     odom, world = filters()["ekf_odom"], filters()["ekf_map"]
     assert not any(name.startswith("pose") for name in odom)
     assert world["pose0"] == "cross_view_localizer/pose"
-    assert [i for i, used in enumerate(world["pose0_config"]) if used] == [0, 1]
+    # x, y, and the yaw, which the launch file takes out where it is the prior's.
+    assert [i for i, used in enumerate(world["pose0_config"]) if used] == [0, 1, 5]
     assert world["pose0_differential"] is False and world["pose0_relative"] is False
     # With the gate on, a small initial covariance would lock the first pose out for hours.
     assert min(world["initial_estimate_covariance"][:2]) >= 1e4

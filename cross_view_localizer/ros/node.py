@@ -22,6 +22,9 @@ from cross_view_localizer.ros.outgoing.status import Status
 from cross_view_localizer.ros.parameters import ParameterError, Parameters
 from cross_view_localizer.ros.session import Session, release_device_memory
 
+_NEXT_CONFIGURE = (
+    "parameter {} takes effect at the next configure: deactivate and clean up, then set it"
+)
 _OK, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -92,6 +95,9 @@ class LocalizerNode(LifecycleNode):
         session, live = self.session, {}
         for parameter in changed:
             name = parameter.name
+            # Not while rclpy declares an override's default.
+            if session is not None and qos.is_override(name) and self.has_parameter(name):
+                return _refused(_NEXT_CONFIGURE.format(name))
             if name not in rows:
                 continue
             try:
@@ -100,10 +106,7 @@ class LocalizerNode(LifecycleNode):
                 return _refused(str(error))
             if session is not None and value != getattr(session.parameters, name):
                 if not rows[name].metadata["live"]:
-                    return _refused(
-                        f"parameter {name} takes effect at the next configure: "
-                        "deactivate and clean up, then set it"
-                    )
+                    return _refused(_NEXT_CONFIGURE.format(name))
                 live[name] = value
         if session is not None and live:
             try:

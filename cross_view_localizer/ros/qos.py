@@ -40,6 +40,11 @@ def overridable(policies: Iterable[QoSPolicyKind] = POLICIES) -> QoSOverridingOp
     return QoSOverridingOptions(tuple(policies))
 
 
+def is_override(name: str) -> bool:
+    """Return whether a parameter overrides quality of service."""
+    return name.startswith(f"{_PREFIX}.")
+
+
 def override(node: Node, topic: str, policy: str) -> str | None:
     """Return the override that a subscription of the resolved ``topic`` was given, else None."""
     name = f"{_PREFIX}.{topic}.subscription.{policy}"

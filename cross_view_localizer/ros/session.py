@@ -86,8 +86,8 @@ class Session:
             self.parameters,
             self.loaded,
             tuple(self.warnings),
-            activity and activity.image_facts(),
-            activity and activity.prior_facts(),
+            activity.image_facts() if activity else None,
+            activity.prior_facts() if activity else None,
         )
 
     def housekeeping(self) -> None:
@@ -108,7 +108,11 @@ def _described(localizer: Localizer, parameters: Parameters) -> dict[str, str]:
 
 
 def check_frames(localizer: Localizer) -> None:
-    """Refuse a model that can't do with the one frame that the node gives it."""
+    """Refuse a model that can't do with the one frame that the node gives it.
+
+    Raises:
+        ValueError: as said, one line.
+    """
     if few := localizer.view.few_frames(1):
         localizer.satellite_map.close()
         raise ValueError(

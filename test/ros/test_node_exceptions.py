@@ -14,7 +14,7 @@ from cross_view_localizer.localizer import Localizer
 def test_configure_logs_an_unforeseen_exceptions_traceback_once(
     map_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def old_attrs(config: object) -> None:
+    def old_attrs(*arguments: object) -> None:
         raise TypeError("No '__dict__' attribute on 'Affine' instance")
 
     monkeypatch.setattr(Localizer, "from_files", old_attrs)

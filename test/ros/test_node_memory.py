@@ -76,9 +76,9 @@ def test_the_old_network_is_gone_before_the_next_is_loaded(
     load, found = Localizer.from_files, []
     references: dict[str, weakref.ref[Any]] = {}
 
-    def watched(config: Any) -> Localizer:
+    def watched(*arguments: Any) -> Localizer:
         found.append(alive(references))
-        return load(config)
+        return load(*arguments)
 
     monkeypatch.setattr(Localizer, "from_files", watched)
     with node_here(map=str(map_file), weights="front", model="bev") as node:

@@ -11,6 +11,10 @@ import node_world as world
 import numpy as np
 import pytest
 from harness import (
+    ACTIVATE,
+    CLEANUP,
+    CONFIGURE,
+    DEACTIVATE,
     DOMAIN,
     NODE,
     NodeProcess,
@@ -26,12 +30,14 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 START = 1_680_000_000 * SECOND
 HERE = (5.0, 8.0, 1.0)
 TOPIC = "/camera/image_rect"
+DEPTH = "qos_overrides./odom.subscription.depth"
 
 
 @pytest.fixture(scope="module")
 def node(map_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """A node that is started as ``ros2 run`` would, its image remapped to a rectified one."""
     arguments = ["-r", f"image:={TOPIC}", "-p", f"map:={map_file}", "-p", "max_std:=10"]
+    arguments += ["-p", f"{DEPTH}:=20"]
     folder = tmp_path_factory.mktemp("names")
     with running(folder, DOMAIN + 1, arguments, heading_source="imu_enu") as (_, peer):
         peer.listen_to_results()
@@ -115,6 +121,16 @@ def test_compressed_topic_follows_the_images_remapping(node: Peer) -> None:
     node.publish(f"{TOPIC}/compressed", message)
     estimate = node.with_stamp(f"{NODE}/estimate", stamp)
     assert estimate.reason == "", estimate.detail
+
+
+def test_an_override_takes_effect_at_the_next_configure_if_it_fits(node: Peer) -> None:
+    assert "takes effect at the next configure" in node.set(**{DEPTH: 0})[0]
+    assert node.change(DEACTIVATE) and node.change(CLEANUP)
+    assert node.set(**{DEPTH: 0}) == []
+    assert not node.change(CONFIGURE)
+    node.diagnostic("node", lambda s: f"{DEPTH} is 0: expected a whole number" in s.message)
+    assert node.set(**{DEPTH: 30}) == []
+    assert node.change(CONFIGURE) and node.change(ACTIVATE)
 
 
 def log_line(process: NodeProcess, text: str) -> str:

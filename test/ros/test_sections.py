@@ -17,7 +17,7 @@ from cross_view_localizer.ros.outgoing.status import WINDOW, Status  # noqa: E40
 from cross_view_localizer.ros.parameters import Parameters  # noqa: E402
 
 IMAGE = ImageFacts("/left/image", 1, "reliable", 0)
-ACTIVE = Facts("active", "", Parameters(), {}, IMAGE, PriorFacts({}, ()))
+ACTIVE = Facts("active", parameters=Parameters(), image=IMAGE, prior=PriorFacts({}, ()))
 
 
 @pytest.fixture(scope="module")

@@ -88,8 +88,12 @@ def test_fixed_rows_stay_and_drawn_rows_vary(layout: Layout) -> None:
     assert all(abs(x.heading - x.yaw) <= math.radians(5.0) for x in labels)
     rng = np.random.default_rng(0)
     drawn = [made.label(0, rng) for _ in range(200)]
-    reach = np.abs([np.subtract(x.position, x.grid.center) for x in drawn]).max(axis=0)
-    assert ((reach > 22.0) & (reach <= 24.0)).all()
+    along = [  # the sides of a heading-up heatmap, whatever the patch's own up
+        replace(x.grid, up=x.heading).map_to_pixel(x.position) - (x.grid.width - 1) / 2
+        for x in drawn
+    ]
+    reach = np.abs(along).max(axis=0) * drawn[0].grid.gsd
+    assert ((reach > 22.0) & (reach <= 24.0 + 1e-6)).all()
     other = reader(layout[0], seed=1).label(0)
     assert other.grid.center != labels[0].grid.center
 

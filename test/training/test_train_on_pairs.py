@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,6 @@ from training.datasets.pairs import PairDataset
 from training.datasets.sample import collate
 from training.datasets.vigor import VigorReader
 from training.learning.data import Loading, PairSamples, readers
-from training.learning.order import Order
 from training.learning.start import warm_start
 from training.town.layouts import vigor
 
@@ -138,13 +138,16 @@ def test_pictures_travel_as_bytes_and_arrive_as_the_same_numbers(tmp_path: Path)
     train, held_out = (PlainReader(tmp_path, split) for split in ("train", "validation"))
     model = registry.build("cvml", SETTINGS)
     data = PairSamples(model, train, held_out, Loading(4, 0, 0), vary=True)
-    sent = next(iter(data.train_dataloader()))
-    drawn = Order(len(data.train), 4, 0, data.every, data.done).drawn(0)
-    expected = collate([data.train[row] for row in drawn])
+    loader: Any = data.train_dataloader()
+    sent = next(iter(loader))
+    expected = collate([data.train[drawn] for drawn in loader.batch_sampler.drawn(0)])
     arrived = data.on_after_batch_transfer(sent, 0)
-    assert sent.aerial.dtype == sent.ground.image.dtype == torch.uint8
-    assert arrived.aerial.dtype == arrived.ground.image.dtype == torch.float32
-    for made, whole in zip(arrived.parts, expected.parts, strict=True):
+    for name, there, here in (
+        ("aerial", sent.aerial, arrived.aerial),
+        ("ground", sent.ground.image, arrived.ground.image),
+    ):
+        assert there.dtype == torch.uint8 and here.dtype == torch.float32, name
+        assert here.is_contiguous(memory_format=torch.channels_last), name
+    for whole, made in zip(expected.parts, arrived.parts, strict=True):
         torch.testing.assert_close(made, whole, rtol=0, atol=0, equal_nan=True)
         assert made.stride() == whole.stride()
-    assert arrived.aerial.is_contiguous(memory_format=torch.channels_last)

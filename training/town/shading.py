@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from training.town.columns import ground_distance
 from training.town.kinds import BOX, CAR, CROWN, FENCE, GLASSHOUSE, HEDGE, ROOF, TRUNK, WALL
-from training.town.shapes import Array
 
 SKY, GROUND = -1, -2
 
@@ -24,7 +24,7 @@ class Lens(NamedTuple):
     focal: float
     cu: float
     cv: float
-    rotation: Array
+    rotation: NDArray[Any]
 
 
 class Place(NamedTuple):
@@ -41,11 +41,11 @@ class Met(NamedTuple):
 
     az0: float
     full: int
-    count: Array
-    hits: Array
-    kinds: Array
-    tangents: Array
-    distances: Array
+    counts: NDArray[Any]
+    hits: NDArray[Any]
+    kinds: NDArray[Any]
+    tangents: NDArray[Any]
+    distances: NDArray[Any]
 
 
 class Look(NamedTuple):
@@ -53,14 +53,14 @@ class Look(NamedTuple):
     shadows (``half`` metres to each side), the noise, and the day's colours and light.
     """
 
-    trees: Array
-    tree_style: Array
-    styles: Array
-    layers: tuple[Array, Array, Array]
-    shadow: Array
+    trees: NDArray[Any]
+    tree_style: NDArray[Any]
+    styles: NDArray[Any]
+    layers: tuple[NDArray[Any], ...]
+    shadow: NDArray[Any]
     half: float
-    tile: Array
-    day: Array
+    tile: NDArray[Any]
+    day: NDArray[Any]
 
 
 @njit(cache=True, inline="always")
