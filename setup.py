@@ -85,6 +85,7 @@ setup(
     python_requires=">=3.10",
     # What is known to work together is pinned in requirements/; these are only the limits.
     install_requires=[
+        "attrs>=23.2",  # older ones break rasterio's affine
         "numpy",
         "opencv-python-headless<5",
         "pyproj",

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU; a stride of 2 wants a kernel of 4.
 
-    A 4 × 4 kernel with stride 2 and padding 1 is centred between pixels 2i and 2i + 1, which is
-    where
-    DESIGN's resize convention puts the pixel i of a half-size picture; a 3 × 3 kernel would sit at
-    2i.
+    A 4 × 4 kernel with stride 2 and padding 1 is centred between pixels 2i and 2i + 1, where our
+    resize convention puts the pixel i of a half-size picture; a 3 × 3 kernel would sit at 2i.
     """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False),
@@ -67,8 +65,7 @@ class Pyramid(nn.Module):
         """Return the merged map at stride 2, (B, output, H/2, W/2), and the raw stage at stride 8.
 
         ``image`` is (B, 3, H, W), normalised; H and W are multiples of 16 (with ``wrap``, 32
-        columns
-        of the other side are added before and cut off after).
+        columns of the other side are added before and cut off after).
         """
         margin = 32 if self.wrap else 0
         x = F.pad(image, (margin, margin, 0, 0), mode="circular") if margin else image
