@@ -47,7 +47,7 @@ test: $(TEST_STAMP) $(MSG_STAMP)
 	@status=0; \
 	echo "== ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check . || status=1; \
 	echo "== mypy"; $(BIN)/mypy || status=1; \
-	echo "== pytest"; OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n $(JOBS) --dist loadgroup --maxprocesses 4 || status=1; \
+	echo "== pytest"; OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n $(JOBS) --maxprocesses 4 || status=1; \
 	exit $$status
 
 venv: $(DEMO_STAMP) $(MSG_STAMP)

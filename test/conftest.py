@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,7 +18,14 @@ settings.load_profile("suite")
 DDS = ("test/ros/", "test/training/test_bags.py", "test/training/test_demo")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep each file's tests in one process (``-n``), as they share what takes long to make."""
-    file = Path(item.path).relative_to(item.config.rootpath).as_posix()
-    item.add_marker(pytest.mark.xdist_group("dds" if file.startswith(DDS) else file))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = nodeid.split("::")[0]
+            return "dds" if file.startswith(DDS) else file
+
+    return ByFile(config, log)
