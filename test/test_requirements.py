@@ -12,7 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # Where the name to import is not the name to install.
-INSTALLED_AS = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "pytorch_lightning": "lightning"}
+INSTALLED_AS = {
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "pytorch_lightning": "lightning",
+    "xdist": "pytest-xdist",
+}
 # ROS 2's own packages, whatever wheel brings them; cv_bridge and launch only where apt does.
 ROS = re.compile(r"(\w+_msgs|\w+_interfaces|rclpy|rpyutils|rosidl_\w+|ament_\w+|cv_bridge)$")
 

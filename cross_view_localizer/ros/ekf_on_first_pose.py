@@ -11,6 +11,7 @@ would take for new.
 from __future__ import annotations
 
 import cmath
+import contextlib
 import signal
 import subprocess
 import sys
@@ -44,6 +45,7 @@ SLACK = 20.0  # m, beside what the pose states: set_pose also says that the vehi
 OLDEST = 60.0  # s; an image that is older has a stamp of another clock
 REMIND = 10.0  # s between reminders
 COME_UP = 30.0  # s that ekf_node may take
+PATIENCE = 3.0  # s that ekf_node may take to end
 Value = TypeVar("Value")
 
 
@@ -204,14 +206,24 @@ def main(arguments: list[str] | None = None) -> int:
     except (PackageNotFoundError, RuntimeError) as error:
         print(f"ekf_on_first_pose: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told: list[int] = []  # an exception alone could be lost, such as in a destructor
+
+    def interrupt(number: int, _: object) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     process = None
     try:
         starter = Starter()
         process = subprocess.Popen([str(folder / "ekf_node"), *words, *starter.arguments()])
         starter.put(process)
         rclpy.try_shutdown()  # from here on ekf_node alone bears the name
-        return process.wait()
+        while not told:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(timeout=0.5)
+        return _ended(process)
     except KeyboardInterrupt:
         return 0 if process is None else _ended(process)
     finally:
@@ -219,10 +231,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
-    """End ekf_node before its stand-in; return its exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    process.send_signal(signal.SIGINT)
+    """End ekf_node before its stand-in, by harder means if need be; return its exit status.
+
+    ``ros2 launch`` asks twice, five seconds apart, and then kills the stand-in alone.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=PATIENCE)
     return process.wait()
 
 
