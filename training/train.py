@@ -147,7 +147,7 @@ def parsed(words: list[str] | None = None) -> Recipe:
         ValueError, jsonargparse.ArgumentError: a mistake.
     """
     parser = made_parser()
-    given = parser.instantiate_classes(parser.parse_args(words))
+    given = parser.instantiate(parser.parse_args(words))
     names = [field.name for kind in GROUPS.values() for field in fields(kind)]
     return Recipe.of(**{name: given[name] for name in names})
 
