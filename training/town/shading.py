@@ -268,7 +268,8 @@ def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):
     return -1, False
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+# Inlined from here to `shade`: handing arrays over for every pixel cost a tenth of the time.
+@njit(cache=True, inline="always")
 def _ray(panorama, focal, cu, cv, turn, u, v, w, h):
     """Direction of a pixel in the levelled frame, and the angle that it covers, radians."""
     if panorama:
@@ -285,7 +286,7 @@ def _ray(panorama, focal, cu, cv, turn, u, v, w, h):
     return x, y, z, pixel
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+@njit(cache=True, inline="always")
 def _column(az, az0, full, columns):
     """Which of the columns looks along an azimuth, or the nearer one of the first and the last."""
     j = int(math.floor((az0 - az) / (2 * math.pi / full))) % full
@@ -294,7 +295,7 @@ def _column(az, az0, full, columns):
     return j
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+@njit(cache=True, inline="always")
 def _crown(hits, j, n, i, z, trees, style, tile, out):
     """Colour of a tree's crown at height z, which has its own light and shade."""
     up = (z - (hits[j, n, 2] + hits[j, n, 3]) / 2) / (hits[j, n, 5] + 1e-6)
@@ -304,7 +305,7 @@ def _crown(hits, j, n, i, z, trees, style, tile, out):
         out[m] = style[m] * gain
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+@njit(cache=True, inline="always")
 def _solid(kind, hits, j, n, on_top, z, texel, style, tile, day, out):
     """Colour of anything that stands up but a crown, at height z, in the day's light."""
     z0, z1, along, lit = hits[j, n, 2], hits[j, n, 3], hits[j, n, 4], hits[j, n, 5]
@@ -326,7 +327,7 @@ def _solid(kind, hits, j, n, on_top, z, texel, style, tile, day, out):
         out[m] *= gain
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+@njit(cache=True, inline="always")
 def _through_air(kind, az, t, d, day, tile, out):
     """The sky's colour, or what is seen in the day's haze."""
     if kind == SKY:
