@@ -153,7 +153,10 @@ def _sound(covariance: NDArray[np.float64]) -> _Verdict:
 
 
 def _heading_searched(sigmas: float, judged: Judged) -> _Verdict:
-    sigma, searched = math.sqrt(float(judged.prior.covariance[2, 2])), judged.searched_yaw
+    searched = judged.searched_yaw
+    if math.isinf(searched):  # the given heading, if any, counts for nothing
+        return None
+    sigma = math.sqrt(float(judged.prior.covariance[2, 2]))
     if sigmas * sigma <= searched:
         return None
     return Reason.HEADING_TOO_WIDE, (

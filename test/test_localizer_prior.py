@@ -94,7 +94,13 @@ def test_no_heading_is_too_wide_where_all_are_searched(world: FlatWorld, frame: 
     assert localizer(world, Told(offsets=round_about)).localize(frame, heading(80.0)).ok
     # A front camera over a north-up patch: the given heading counts for nothing.
     north_up = Told(replace(VIEW, heading_up=False), (85.0, 90.0, 95.0))
-    assert localizer(world, north_up).localize(frame, prior_at(0, 0, None)).ok
+    unknown = prior_at(0, 0, None)
+    assert localizer(world, north_up).localize(frame, unknown).ok
+    for nothing in (-1.0, math.nan):  # whatever stands where an unknown heading has no variance
+        covariance = np.diag([*np.diag(unknown.covariance)[:2], nothing])
+        assert (
+            localizer(world, north_up).localize(frame, replace(unknown, covariance=covariance)).ok
+        )
 
 
 def test_weights_may_say_which_given_headings_they_bear(world: FlatWorld, frame: Frame) -> None:

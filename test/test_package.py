@@ -37,6 +37,19 @@ def test_what_the_launch_files_start_is_depended_on() -> None:
     assert started | {f"ros2{verb}" for verb in verbs} | {"rosbag2_storage_mcap"} <= needed
 
 
+def test_what_the_node_and_the_launch_files_import_is_depended_on() -> None:
+    package = parse_package(str(ROOT / "package.xml"))
+    declared = {d.name for d in (*package.exec_depends, *package.build_depends)}
+    files = [
+        *(ROOT / "cross_view_localizer" / "ros").rglob("*.py"),
+        *(ROOT / "launch").glob("*.py"),
+    ]
+    found = re.findall(r"^ *(?:from|import) (\w+)", "".join(f.read_text() for f in files), re.M)
+    ros = {name for name in found if name.endswith(("_msgs", "_interfaces", "_python", "_ros"))}
+    assert {"rcl_interfaces", "ament_index_python", "sensor_msgs"} <= ros
+    assert ros | {"rclpy", "launch"} <= declared
+
+
 def test_cmake_builds_every_message() -> None:
     listed = re.findall(r"^  (msg/\w+\.msg)$", (ROOT / "CMakeLists.txt").read_text(), re.M)
     assert listed == sorted(str(p.relative_to(ROOT)) for p in (ROOT / "msg").glob("*.msg"))

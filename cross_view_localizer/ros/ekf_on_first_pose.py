@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         rclpy.try_shutdown()  # from here on ekf_node alone bears the name
         while not told:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(timeout=0.5)
+                return _status(process.wait(timeout=0.5))
         return _ended(process)
     except KeyboardInterrupt:
         return 0 if process is None else _ended(process)
@@ -240,8 +240,13 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(timeout=PATIENCE)
-    return process.wait()
+            return _status(process.wait(timeout=PATIENCE))
+    return _status(process.wait())
+
+
+def _status(code: int) -> int:
+    """Return an exit status for ``Popen``'s code, as shells do for a signal."""
+    return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

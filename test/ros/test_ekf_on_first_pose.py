@@ -173,6 +173,44 @@ def test_missing_robot_localization_is_named() -> None:
     assert output.count("\n") == 1 and "robot_localization" in output
 
 
+STUBBORN = """#!{python}
+import pathlib, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+pathlib.Path({folder!r}, "arguments").touch()
+while True:
+    time.sleep(1.0)
+"""
+
+
+def test_sigint_ends_a_filter_that_does_not_hear_it(filters: Path, peer: Peer) -> None:
+    """Started with SIGINT ignored, as by nohup, and while the filter is still coming up."""
+    program = filters / "lib" / "robot_localization" / "ekf_node"
+    program.write_text(STUBBORN.format(python=sys.executable, folder=str(filters)))
+    poses = peer.node.create_publisher(
+        LocalizationEstimate, "/car/cross_view_localizer/estimate", 50
+    )
+    clock = peer.node.create_publisher(Clock, "/clock", 50)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = started(filters)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    def begun() -> bool:
+        clock.publish(Clock(clock=header(EARLY, "").stamp))
+        poses.publish(estimate(EARLY - LATENCY, 1.0, 1.0))
+        return (filters / "arguments").exists()
+
+    try:
+        wait_for("ekf_node", begun)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)  # its output ends with the filter's
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert "Traceback" not in output
+
+
 CONFIG = [place in (0, 1, 5) for place in range(15)]
 
 
