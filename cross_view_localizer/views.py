@@ -26,11 +26,13 @@ class View:
         stretch: a pinhole camera's whole picture is squeezed into the ground picture's size, as
             some published protocols do (fx and fy differ then); otherwise its middle is cut to that
             size's aspect ratio. For training and driving alike.
+        pad: a pinhole camera's whole picture is fitted into the ground picture, as wide as the
+            camera sees (within `WIDEST`), and what remains is masked; nothing is cut.
         frames: ground pictures that it takes, the newest and those before it.
         fewest_frames: how many it can do with; None: no fewer than ``frames``.
 
     Raises:
-        ValueError: frames that make no sense.
+        ValueError: frames that make no sense, or a picture both stretched and padded.
     """
 
     ground: Literal["pinhole", "panorama"]
@@ -44,10 +46,13 @@ class View:
     heading_up: bool = True
     estimates_heading: bool = False
     stretch: bool = False
+    pad: bool = False
     frames: int = 1
     fewest_frames: int | None = None
 
     def __post_init__(self) -> None:
+        if self.stretch and self.pad:
+            raise ValueError("view both stretched and padded: expected one of the two")
         if not 1 <= self.needed_frames <= self.frames:
             raise ValueError(
                 f"view of {self.frames} frames, at least {self.needed_frames}: expected one or "

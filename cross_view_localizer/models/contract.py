@@ -41,6 +41,8 @@ class GroundInput(NamedTuple):
             none. T lies between the frames that the `View` needs and those that it takes, less one.
         motion: (B, T, 3) where the camera was then: x, y (metres) and yaw (radians,
             counter-clockwise) of its levelled frame in the newest one. None with ``earlier``.
+        mask: (B, 1, ground_height, ground_width) float, 1 where ``image`` is picture and 0 where it
+            is padding; None: picture everywhere. Earlier pictures have the same.
     """
 
     image: Tensor
@@ -49,6 +51,7 @@ class GroundInput(NamedTuple):
     height: Tensor
     earlier: Tensor | None = None
     motion: Tensor | None = None
+    mask: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> GroundInput:
         """Return the same with every tensor that there is changed, such as moved or cut."""
@@ -71,6 +74,10 @@ class Batch(NamedTuple):
         place: (B, 3) float64 where on Earth the truth is, metres in one frame for all samples of
             all datasets, for distances within a batch; NaN where nobody knows. None where
             nobody asked.
+        height_error: (B,) logarithm of the camera's true height over the stated one; NaN where
+            nobody knows. None where nobody asked.
+        same_place: (B,) 1 where the pictures show the same place, 0 where they do not (then offset
+            and yaw mean nothing); None: all do.
     """
 
     aerial: Tensor
@@ -80,6 +87,8 @@ class Batch(NamedTuple):
     yaw: Tensor
     cell: Tensor
     place: Tensor | None = None
+    height_error: Tensor | None = None
+    same_place: Tensor | None = None
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
@@ -105,12 +114,14 @@ class Answer(NamedTuple):
         log_mass: (R, H, W) float32.
         yaw_offsets: (R,) float64.
         heading, concentration: (H, W) float64, or None.
+        no_match: probability that the pictures do not show the same place, or None.
     """
 
     log_mass: NDArray[np.float32]
     yaw_offsets: NDArray[np.float64]
     heading: NDArray[np.float64] | None = None
     concentration: NDArray[np.float64] | None = None
+    no_match: float | None = None
 
     @property
     def headings(self) -> CellHeadings | None:
@@ -140,12 +151,16 @@ class Scores(NamedTuple):
             von Mises distribution of the heading, if the camera stands in that cell; None where
             headings are yaw_offsets.
         concentration: (B, output_size, output_size) its κ, above 0 (about 1 / σ² for σ in radians).
+        no_match: (B,) float32 probability that the two pictures do not show the same place (another
+            camera's picture, a wrong map, a covered lens); the distribution is what it is given
+            that they do. None where the method was not trained to tell.
     """
 
     log_mass: Tensor
     yaw_offsets: Tensor
     heading: Tensor | None = None
     concentration: Tensor | None = None
+    no_match: Tensor | None = None
 
     def answer(self, index: int) -> Answer:
         """Return what one sample of the batch got."""
@@ -155,7 +170,8 @@ class Scores(NamedTuple):
             for part in (self.heading, self.concentration)
         ]
         log_mass = self.log_mass[index].float().cpu().numpy()
-        return Answer(log_mass, offsets.double().cpu().numpy(), *cells)
+        no_match = None if self.no_match is None else float(self.no_match[index])
+        return Answer(log_mass, offsets.double().cpu().numpy(), *cells, no_match=no_match)
 
 
 class Fitted(NamedTuple):

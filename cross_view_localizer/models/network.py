@@ -17,7 +17,10 @@ from cross_view_localizer.views import View
 
 
 class Ground(NamedTuple):
-    """A ground picture, (h, w, 3) uint8 RGB, and those before it; the rest as in `GroundInput`."""
+    """A ground picture, (h, w, 3) uint8 RGB, and those before it; the rest as in `GroundInput`.
+
+    The mask is (h, w) uint8, 1 where there is picture; None: everywhere.
+    """
 
     image: NDArray[np.uint8]
     intrinsics: NDArray[np.float64]
@@ -25,6 +28,7 @@ class Ground(NamedTuple):
     height: float
     earlier: Sequence[NDArray[np.uint8]] = ()
     motion: Sequence[tuple[float, float, float]] = ()
+    mask: NDArray[np.uint8] | None = None
 
 
 def choose_device(name: str) -> torch.device:
@@ -119,7 +123,16 @@ class Network:
             torch.cat([self._number(one.height) for one in grounds]),
             earlier,
             motion,
+            self._masks(grounds),
         )
+
+    def _masks(self, grounds: Sequence[Ground]) -> torch.Tensor | None:
+        """(B, 1, h, w) float, where any picture is padded."""
+        if all(one.mask is None for one in grounds):
+            return None
+        full = np.ones(grounds[0].image.shape[:2], np.uint8)
+        masks = np.stack([full if one.mask is None else one.mask for one in grounds])
+        return torch.from_numpy(masks)[:, None].to(self.device).float()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[CrossViewModel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ class Sample:
         earlier: (T, h, w, 3) uint8 RGB, the camera's pictures before ``ground``, latest first.
         motion: (T, 3) where the camera was then (see `GroundInput`).
         place: (3,) where on Earth the truth is, metres from its centre; None where nobody knows.
+        mask: (h, w) uint8, 1 where ``ground`` is picture, 0 where it is padding; None: all is.
+        height_error: logarithm of the camera's true height over ``height``; NaN where nobody knows.
+        same_place: the pictures show the same place; otherwise offset and yaw mean nothing.
     """
 
     aerial: NDArray[np.uint8]
@@ -58,6 +62,9 @@ class Sample:
     earlier: NDArray[np.uint8] | None = None
     motion: NDArray[np.float64] | None = None
     place: NDArray[np.float64] | None = None
+    mask: NDArray[np.uint8] | None = None
+    height_error: float = math.nan
+    same_place: bool = True
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -80,6 +87,7 @@ def stacked(samples: Sequence[Sample]) -> Batch:
         numbers([s.rotation for s in samples]),
         numbers([s.height for s in samples]),
         *_earlier(samples),
+        _masks(samples),
     )
     return Batch(
         pictures([s.aerial for s in samples]),
@@ -89,6 +97,8 @@ def stacked(samples: Sequence[Sample]) -> Batch:
         numbers([s.yaw for s in samples]),
         numbers([s.cell for s in samples]),
         torch.from_numpy(np.stack([_UNKNOWN if s.place is None else s.place for s in samples])),
+        numbers([s.height_error for s in samples]),
+        numbers([float(s.same_place) for s in samples]),
     )
 
 
@@ -104,6 +114,14 @@ def _earlier(samples: Sequence[Sample]) -> tuple[Tensor | None, Tensor | None]:
     motions = np.stack([s.motion[:count] for s in samples])  # type: ignore[index]
     moved = torch.from_numpy(pictures).permute(0, 1, 4, 2, 3)
     return moved, torch.from_numpy(motions.astype(np.float32))
+
+
+def _masks(samples: Sequence[Sample]) -> Tensor | None:
+    """Stack the masks, (B, 1, h, w) uint8, where any picture is padded."""
+    if all(s.mask is None for s in samples):
+        return None
+    full = np.ones(samples[0].ground.shape[:2], np.uint8)
+    return torch.from_numpy(np.stack([full if s.mask is None else s.mask for s in samples]))[:, None]
 
 
 def floats(batch: Batch) -> Batch:
