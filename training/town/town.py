@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 from training.town.aerial import paint_aerial
+from training.town.editions import Edition
 from training.town.ground import CameraRig, GroundFrame, render_frame
 from training.town.place import place_town
 from training.town.poses import MARGIN, CameraPose, PoseSampler
@@ -26,24 +27,25 @@ SIDE = 320.0
 
 
 class Town:
-    """One town, made from its seed: the same seed gives the same bytes.
+    """One town, made from its seed: the same seed and edition give the same bytes.
 
     Attributes:
         seed: what it was made from.
+        edition: by whose rules.
         datum, epsg: origin of ``map`` and the UTM zone of the aerial picture.
         corner: UTM easting and northing of the outer corner of the picture's top left pixel.
         grid: the aerial picture's grid in ``map``: 0.2 m in UTM, turned by the grid convergence.
         world: the geometry.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, edition: Edition = "town-v1") -> None:
+        self.seed, self.edition = seed, edition
         self.place = place_town(seed)
         self.datum: Datum = self.place.datum
         self.epsg: int = self.place.epsg
         self.corner: tuple[float, float] = self.place.corner
         self.grid: Grid = self.place.grid
-        self.world: World = make_world(seed, SIDE / 2)
+        self.world: World = make_world(seed, SIDE / 2, edition)
 
     @property
     def streets(self) -> list[Street]:
