@@ -241,6 +241,7 @@ def render_frame(
             scenery.half,
             tile(),
             day,
+            scenery.laid,
         ),
         image,
         truth,
