@@ -155,6 +155,7 @@ class Optics:
         vignette: loss at a pinhole picture's corner.
     """
 
+    weight: float
     brightness: Range
     drift: float
     contrast: Range

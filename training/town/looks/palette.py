@@ -144,6 +144,11 @@ class Wardrobe:
         drawn = rng.uniform(*self.season.leafiness, count)
         return np.where(evergreen, np.maximum(drawn, 0.8), drawn)
 
+    @property
+    def fullness(self) -> float:
+        """How much of a crown is leaves in this season, 0.35 ... 1."""
+        return float(np.clip(0.9 + np.mean(self.season.leafiness), 0.35, 1.0))
+
     def walls(self, rng: np.random.Generator, styles: Array) -> tuple[Array, Array]:
         """Return (n, 3) colours, (n, 4): storey height, window period, windows' share, cladding."""
         salt = int(rng.integers(1 << 30))
