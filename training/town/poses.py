@@ -46,8 +46,10 @@ class PoseSampler:
         self, rng: np.random.Generator, street: Street, s: float, wrong: bool
     ) -> tuple[Array, float]:
         way = float(rng.choice([-1, 1]))
-        side = -way * self.world.hand * (-1 if wrong else 1)
-        lateral = side * street.lane / 2 + rng.normal(0, 0.25)
+        sign = -way * self.world.hand * (-1 if wrong else 1)
+        side = 0 if sign > 0 else 1
+        lane = int(rng.integers(street.lanes[side])) if street.lanes[side] > 1 else 0
+        lateral = sign * street.lane_middle(lane) + rng.normal(0, 0.25)
         p, t = street.line.at([s])
         yaw = float(np.arctan2(t[0, 1], t[0, 0])) + (np.pi if way < 0 else 0)
         return street.line.offset([s], lateral)[0], yaw + rng.normal(0, np.deg2rad(1.5))
@@ -55,14 +57,13 @@ class PoseSampler:
     def _draw(self, rng: np.random.Generator, kind: str) -> CameraPose | None:
         street = self.world.streets[int(rng.choice(len(self.weights), p=self.weights))]
         s = float(rng.uniform(0, street.line.length))
-        near = min((abs(s - j) for j in street.joints), default=99.0)
         if kind in ("junction", "turn"):
             if not street.joints:
                 return None
             s = float(
                 np.clip(rng.choice(street.joints) + rng.normal(0, 2.5), 0, street.line.length)
             )
-        elif near < 9:
+        elif not street.clear(np.array([s]), 9)[0]:
             return None
         if kind == "car_park":
             return self._in_lot(rng)

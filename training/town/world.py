@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.town.buildings import Built, develop
+from training.town.buildings import Built, HouseRules, develop
 from training.town.editions import Edition, rules_of
 from training.town.furniture import Furniture, furnish
 from training.town.marks import flare, paint, pave
@@ -64,7 +64,7 @@ def make_world(seed: int, half_side: float, edition: Edition = "town-v1") -> Wor
     hand = float(rng.choice([-1.0, 1.0]))
     soup = Soup()
     streets = network(rules.stream(seed, "streets"), half_side)
-    built = develop(soup, rules.stream(seed, "buildings"), streets, half_side, share)
+    built = develop(soup, rules.stream(seed, "buildings"), streets, half_side, share, HouseRules())
     pave(soup, streets)
     flare(soup, streets)
     paint(soup, rules.stream(seed, "marks"), streets, share, hand)
