@@ -17,9 +17,11 @@ def pave(soup: Soup, streets: list[Street]) -> None:
             h, v, o = st.half(side), st.verge[side], st.outer(side)
             if v > 0:
                 soup.add(st.line.strip(0, length, sign * h, sign * (h + v)), k.GRASS, k.L_PAVEMENT)
-            soup.add(st.line.strip(0, length, sign * (h + v), sign * o), k.PAVEMENT, k.L_PAVEMENT)
+            if st.pavement[side] > 0:
+                pavement = st.line.strip(0, length, sign * (h + v), sign * o)
+                soup.add(pavement, st.paved, k.L_PAVEMENT)
         soup.add(st.line.strip(0, length, -st.half(1) - 0.16, st.half(0) + 0.16), k.KERB, k.L_KERB)
-        soup.add(st.line.strip(0, length, -st.half(1), st.half(0)), k.ASPHALT, k.L_ROAD)
+        soup.add(st.line.strip(0, length, -st.half(1), st.half(0)), st.surface, k.L_ROAD)
 
 
 def flare(soup: Soup, streets: list[Street]) -> None:
@@ -37,7 +39,7 @@ def flare(soup: Soup, streets: list[Street]) -> None:
                 continue
             left = st.line.offset(along, st.half(0) + wide)
             right = st.line.offset(along, -st.half(1) - wide)
-            soup.add(np.concatenate([left, right[::-1]]), k.ASPHALT, k.L_ROAD)
+            soup.add(np.concatenate([left, right[::-1]]), st.surface, k.L_ROAD)
 
 
 class Painter:
