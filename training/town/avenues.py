@@ -48,7 +48,7 @@ def middle_trees(
         if len(s):
             xy = street.line.offset(s, rng.normal(0, 0.1, len(s)))
             rows.append(_tall(rng, xy, rng.uniform(1.5, 4.5)))
-    for ring in rings:
+    for ring in (r for r in rings if r.island > 0):
         count = int(rng.integers(0, 5))
         angle, away = rng.uniform(0, 2 * np.pi, count), rng.uniform(0, 0.7, count) * ring.island
         xy = np.column_stack([ring.x + away * np.cos(angle), ring.y + away * np.sin(angle)])

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from training.town import kinds as k
+from training.town.house_rules import HouseRules
 from training.town.occupancy import Occupancy
-from training.town.open_ground import forest, square
+from training.town.open_ground import fill_interiors, forest, square
 from training.town.shapes import BOTH, Array, Soup, one_view, rectangle, rectangles
 from training.town.streets import Street
 
@@ -36,34 +37,6 @@ class Built:
     slots: list[tuple[float, ...]] = field(default_factory=list)
     greens: list[tuple[float, float, float]] = field(default_factory=list)
     roads: Occupancy | None = None
-
-
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class HouseRules:
-    """What is built: for terraces and for detached houses, then for large buildings, in metres.
-
-    Attributes:
-        setback, width: of (terraces, detached houses).
-        depth: of both.
-        floors: of (terraces, detached houses); the upper number is left out.
-        large_width, large_depth, large_setback, large_eave: of flats, offices, shops, halls.
-        mood: how common terraces, detached houses, large buildings, lots, greens are (Dirichlet).
-        squares: chance that the next stretch of a street is an open square.
-    """
-
-    setback: tuple[Range, Range] = ((0, 4.5), (2.5, 8))
-    width: tuple[Range, Range] = ((5, 8.5), (9, 17))
-    depth: Range = (8, 12)
-    floors: tuple[tuple[int, int], tuple[int, int]] = ((2, 4), (1, 3))
-    large_width: Range = (14, 34)
-    large_depth: Range = (11, 20)
-    large_setback: Range = (1, 7)
-    large_eave: Range = (6, 20)
-    mood: tuple[float, ...] = (2.0, 2.5, 1.6, 0.8, 1.0)
-    squares: float = 0.0
 
 
 class Side:
@@ -103,9 +76,12 @@ class Side:
         style: int,
     ) -> bool:
         """Add a building part whose front lies at ``lateral`` unless the ground is taken."""
-        centre, yaw = self.place(s, lateral + depth / 2)
-        shape = rectangle(centre[0], centre[1], yaw, length - 0.2, depth - 0.2)
-        if not self.taken.free(shape):
+        for back in range(self.rules.tries):
+            centre, yaw = self.place(s, lateral + depth / 2 + back)
+            shape = rectangle(centre[0], centre[1], yaw, length - 0.2, depth - 0.2)
+            if self.taken.free(shape):
+                break
+        else:
             return False
         self.taken.take(shape)
         turned = (yaw, length, depth)
@@ -384,6 +360,8 @@ def develop(
     for i in order:
         side = Side(soup, rng, streets[i // 2], int(i % 2), taken, out, share, rules)
         side.walk(mood)
+    if rules.interiors:
+        fill_interiors(soup, rng, streets, taken, out, int(rules.interiors * (half_side / 50) ** 2))
     _clear_roads(out, roads)
     return out
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from training.town import kinds as k
 
@@ -20,6 +22,7 @@ class Convention:
         lane_width: width of lines, metres.
         edge: chance of a stretch of edge line.
         zebra: chances of bars, two lines, bars between two lines, slanted bars.
+        crossing: chance of a crossing before a junction.
         bar: period of a crossing's bars, metres.
         stop: chances of a line, teeth, a broad line with a word before it, nothing.
         box: chance that a junction is hatched, and the class of the hatching.
@@ -35,6 +38,7 @@ class Convention:
     lane_width: Range
     edge: float
     zebra: tuple[float, float, float, float]
+    crossing: float
     bar: Range
     stop: tuple[float, float, float, float]
     box: float
@@ -51,6 +55,7 @@ KNOWN = Convention(
     lane_width=(0.1, 0.18),
     edge=0.35,
     zebra=(0.7, 0.3, 0.0, 0.0),
+    crossing=0.25,
     bar=(0.9, 1.4),
     stop=(0.4, 0.3, 0.0, 0.3),
     box=0.08,
@@ -66,6 +71,7 @@ OTHER = Convention(
     lane_width=(0.12, 0.2),
     edge=0.6,
     zebra=(0.0, 0.0, 0.6, 0.4),
+    crossing=0.25,
     bar=(0.55, 0.75),
     stop=(0.0, 0.0, 0.7, 0.3),
     box=0.08,
@@ -73,3 +79,16 @@ OTHER = Convention(
     arrows=0.5,
     digits=0.5,
 )
+
+
+def draw_convention(rng: np.random.Generator, base: Convention) -> Convention:
+    """Draw how thoroughly one town is painted."""
+    much = float(rng.uniform(0.0, 1.8))
+    return replace(
+        base,
+        crossing=base.crossing * float(rng.uniform(0.1, 1.9)),
+        edge=min(0.9, base.edge * much),
+        box=base.box * float(rng.uniform(0, 2)),
+        arrows=min(0.9, base.arrows * much),
+        digits=base.digits * much,
+    )

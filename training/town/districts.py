@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from training.town import kinds as k
-from training.town.buildings import HouseRules
+from training.town.house_rules import HouseRules
 
 Range = tuple[float, float]
 
@@ -35,7 +35,7 @@ class District:
     cross: Range = (42.0, 105.0)
     bends: tuple[float, ...] = (0.3, 1.0, 1.6)
     lane: tuple[Range, Range] = ((2.8, 3.6), (2.4, 3.2))
-    lanes: tuple[float, float, float, float] = (0.72, 0.13, 0.13, 0.02)
+    lanes: tuple[float, float, float, float] = (0.62, 0.17, 0.18, 0.03)
     divided: tuple[float, float] = (0.5, 0.06)
     tram: float = 0.07
     cycle: float = 0.16
@@ -47,9 +47,11 @@ class District:
     parking: float = 0.45
     verge: float = 0.35
     pavement: Range = (1.4, 3.6)
-    roundabouts: float = 0.06
+    roundabouts: float = 0.03
     dead_ends: float = 0.0
-    houses: HouseRules = field(default_factory=lambda: HouseRules(squares=0.03))
+    houses: HouseRules = field(
+        default_factory=lambda: HouseRules(tries=2, interiors=14, squares=0.03)
+    )
 
 
 DISTRICTS: tuple[tuple[float, District], ...] = (
@@ -66,8 +68,10 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
             bus=0.35,
             canopy=0.25,
             pavement=(2.2, 5.5),
-            roundabouts=0.07,
+            roundabouts=0.035,
             houses=HouseRules(
+                tries=2,
+                interiors=14,
                 mood=(1.2, 0.5, 3.5, 1.2, 1.0),
                 floors=((3, 6), (2, 4)),
                 large_eave=(9, 26),
@@ -86,9 +90,9 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
             bus=0.03,
             canopy=0.3,
             verge=0.5,
-            roundabouts=0.09,
+            roundabouts=0.045,
             dead_ends=0.12,
-            houses=HouseRules(mood=(1.0, 5.0, 0.4, 0.2, 1.0), squares=0.01),
+            houses=HouseRules(tries=2, interiors=14, mood=(1.0, 5.0, 0.4, 0.2, 1.0), squares=0.01),
         ),
     ),
     (
@@ -107,8 +111,10 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
             parking=0.3,
             verge=0.06,
             pavement=(0.5, 2.2),
-            roundabouts=0.02,
+            roundabouts=0.01,
             houses=HouseRules(
+                tries=2,
+                interiors=14,
                 setback=((0, 0.4), (0, 3)),
                 floors=((2, 5), (2, 4)),
                 mood=(6.0, 0.4, 1.4, 0.3, 0.4),
@@ -129,8 +135,10 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
             parking=0.3,
             verge=0.5,
             pavement=(0.0, 2.2),
-            roundabouts=0.12,
+            roundabouts=0.06,
             houses=HouseRules(
+                tries=2,
+                interiors=14,
                 large_width=(22, 60),
                 large_depth=(16, 42),
                 large_setback=(4, 16),
@@ -156,10 +164,14 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
             parking=0.12,
             verge=0.7,
             pavement=(0.0, 1.8),
-            roundabouts=0.1,
+            roundabouts=0.05,
             dead_ends=0.15,
             houses=HouseRules(
-                setback=((2, 6), (4, 9)), mood=(0.4, 3.0, 0.6, 0.3, 3.5), squares=0.01
+                tries=2,
+                interiors=14,
+                setback=((2, 6), (4, 9)),
+                mood=(0.4, 3.0, 0.6, 0.3, 3.5),
+                squares=0.01,
             ),
         ),
     ),

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from training.town import kinds as k
-from training.town.buildings import HouseRules
 from training.town.districts import District, profile
+from training.town.house_rules import HouseRules
 from training.town.shapes import Array
 from training.town.streets import Mesh
 
@@ -30,10 +30,12 @@ SUBURB = District(
     verge=0.75,
     parking=0.35,
     pavement=(1.0, 2.0),
-    roundabouts=0.08,
+    roundabouts=0.04,
     cobble=0.03,
     wooded=0.05,
     houses=HouseRules(
+        tries=5,
+        interiors=8,
         setback=((5, 7), (9, 15)),
         width=((9, 13), (18, 27)),
         depth=(12, 17),
@@ -57,10 +59,12 @@ CITY = District(
     angled=0.16,
     verge=0.2,
     pavement=(3.7, 6.5),
-    roundabouts=0.08,
+    roundabouts=0.04,
     cobble=0.06,
     houses=HouseRules(
-        setback=((0, 0.1), (0, 0.1)),
+        tries=5,
+        interiors=8,
+        setback=((0, 0.5), (0, 0.5)),
         width=((10, 16), (18, 26)),
         depth=(13, 18),
         floors=((4, 8), (3, 7)),

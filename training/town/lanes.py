@@ -226,6 +226,8 @@ class LanePainter(Painter):
         """Stop lines, arrows, crossings and hatched boxes where this street meets others."""
         st, rng, own = self.street, self.rng, self.convention
         for j in st.joints:
+            if not st.main and not st.ends[int(j > st.line.length / 2)]:
+                continue  # a dead end
             away = st.mouth(j)
             ways = (1.0, -1.0) if st.main else (1.0 if j > st.line.length / 2 else -1.0,)
             giving = not st.main or away > 12  # before a roundabout everybody gives way
@@ -235,7 +237,7 @@ class LanePainter(Painter):
                     continue
                 if giving:
                     self.stop(s, way)
-                crossing = rng.random() < 0.38
+                crossing = rng.random() < own.crossing
                 if crossing:
                     self.zebra(s - way * rng.uniform(2.5, 4.5))
                 if rng.random() < own.arrows * (1.0 if sum(st.lanes) > 2 else 0.5):

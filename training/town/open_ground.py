@@ -1,16 +1,19 @@
-"""Ground beside a street where nothing is built: squares and woods."""
+"""Ground beside a street where nothing is built: squares, woods, what lies behind houses."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.town import kinds as k
-from training.town.shapes import one_view, rectangle
+from training.town.occupancy import Occupancy
+from training.town.shapes import BOTH, Soup, one_view, rectangle
+from training.town.streets import Street
 
 if TYPE_CHECKING:
-    from training.town.buildings import Side
+    from training.town.buildings import Built, Side
 
 
 def square(side: Side, s: float) -> float:
@@ -59,3 +62,40 @@ def forest(side: Side, s: float) -> float:
             at, at + rng.uniform(2, 3), side.kerb - 0.1, side.edge + depth, k.GRAVEL, k.L_DRIVE
         )
     return stop
+
+
+def fill_interiors(
+    soup: Soup,
+    rng: np.random.Generator,
+    streets: Sequence[Street],
+    taken: Occupancy,
+    out: Built,
+    count: int,
+) -> None:
+    """Try ``count`` pieces of free ground: gardens, yards, sheds, rear buildings, copses."""
+    points = np.concatenate([s.line.points for s in streets])
+    tangents = np.concatenate([s.line.tangents for s in streets])
+    places = rng.uniform(-1, 1, (count, 2)) * (taken.half - 40)
+    sizes = rng.uniform([7, 5], [24, 17], (count, 2))
+    for (x, y), (length, width) in zip(places, sizes, strict=True):
+        nearest = int(np.argmin(((points - (x, y)) ** 2).sum(axis=1)))
+        yaw = float(np.arctan2(*tangents[nearest][::-1]))
+        shape = rectangle(x, y, yaw, length, width)
+        if not taken.free(shape):
+            continue
+        taken.take(shape)
+        draw = rng.random()
+        kinds = [k.GRASS, k.YARD, k.SOIL, k.BED, k.GRAVEL, k.LOT]
+        kind = int(rng.choice(kinds, p=[0.34, 0.2, 0.16, 0.14, 0.08, 0.08]))
+        soup.add(shape, kind, k.L_PARCEL)
+        for _ in range(int(rng.integers(0, 5)) if draw < 0.5 else 0):
+            out.greens.append((x, y, float(width) / 4))
+        if 0.5 < draw < 0.72:
+            eave = float(rng.uniform(2.5, 7))
+            ridge = eave + float(rng.uniform(0, 2)) * (rng.random() < 0.6)
+            block = (x, y, yaw, float(length) * 0.7, min(float(width), float(length) * 0.7) * 0.7)
+            out.blocks.append((*block, eave, ridge, float(rng.integers(1 << 20))))
+        elif draw > 0.86:
+            shed = (x, y, yaw, float(rng.uniform(2, 4)), float(rng.uniform(2, 3)), 2.3)
+            out.rails.append((*shed, float(k.BOX)))
+            out.rail_seen.append(BOTH)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from training.town.buildings import HouseRules
-from training.town.conventions import KNOWN, OTHER, Convention
+from training.town.conventions import KNOWN, OTHER, Convention, draw_convention
 from training.town.districts import draw_district, profile
 from training.town.editions import Rules
 from training.town.elsewhere import draw_elsewhere
-from training.town.roundabouts import Roundabout, place_roundabouts, widen
+from training.town.house_rules import HouseRules
+from training.town.roundabouts import Roundabout, place_roundabouts, turning_places, widen
 from training.town.streets import Mesh, Street, Warp, network
 
 
@@ -52,4 +52,5 @@ def draw_plan(rules: Rules, seed: int, half_side: float) -> Plan:
     rings = place_roundabouts(
         rules.stream(seed, "roundabouts"), streets, district.roundabouts, half_side
     )
-    return Plan(streets, rings, district.houses, convention)
+    rings += turning_places(rng, streets, half_side)
+    return Plan(streets, rings, district.houses, draw_convention(rng, convention))

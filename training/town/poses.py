@@ -58,7 +58,9 @@ class PoseSampler:
     def _ring_at(self, street: Street, s: float) -> Roundabout | None:
         """Return the roundabout whose carriageway the street crosses at ``s``."""
         x, y = street.line.at([s])[0][0]
-        near = (r for r in self.world.rings if np.hypot(x - r.x, y - r.y) < r.outer)
+        near = (
+            r for r in self.world.rings if 0 < r.island and np.hypot(x - r.x, y - r.y) < r.outer
+        )
         return next(near, None)
 
     def _around(self, rng: np.random.Generator, ring: Roundabout) -> tuple[Array, float]:

@@ -22,7 +22,7 @@ class Roundabout:
     Attributes:
         x, y: its middle.
         outer: radius of the kerb around the carriageway.
-        island: radius of the island in the middle.
+        island: radius of the island in the middle; 0 where a dead end only widens.
         pavement: width of the pavement around it.
     """
 
@@ -82,6 +82,24 @@ def place_roundabouts(
     return out
 
 
+def turning_places(
+    rng: np.random.Generator, streets: list[Street], reach: float
+) -> list[Roundabout]:
+    """Widen the dead ends so that one can turn round; each becomes a joint of its street."""
+    out = []
+    for street in streets:
+        for end, s in enumerate((0.0, street.line.length)):
+            x, y = street.line.points[-1 if end else 0]
+            if street.main or s in street.joints or max(abs(x), abs(y)) > reach:
+                continue
+            r = Roundabout(x, y, max(street.half(0), street.half(1)) + rng.uniform(1.5, 6), 0, 1.5)
+            out.append(r)
+            street.joints.append(s)
+            street.mouths.append(r.outer)
+            street.ends = (street.ends[0], False) if end else (False, street.ends[1])
+    return out
+
+
 def pave_roundabouts(soup: Soup, rings: list[Roundabout], surface: int = k.ASPHALT) -> None:
     """Add pavement, kerb and carriageway."""
     for r in rings:
@@ -95,6 +113,8 @@ def paint_roundabouts(
 ) -> None:
     """Add islands, the cobbles around them, and the dashes at the edge."""
     for r in rings:
+        if r.island == 0:
+            continue
         soup.add(r.circle(r.island), k.KERB, k.L_ISLAND)
         inner = r.island - 0.2
         if rng.random() < 0.5 and inner > 3:
@@ -102,7 +122,7 @@ def paint_roundabouts(
             inner -= rng.uniform(0.8, 1.8)
         fill = int(rng.choice([k.GRASS, k.BED, k.GRAVEL, k.COBBLE], p=[0.55, 0.2, 0.1, 0.15]))
         soup.add(r.circle(inner), fill, k.L_ISLAND)
-        if rng.random() < 0.6:
+        if rng.random() < 0.4:
             count = int(2 * np.pi * r.outer / rng.uniform(1.2, 3.0))
             angle = np.arange(count) * 2 * np.pi / count
             radius = np.array([[r.outer - 0.35], [r.outer - 0.1]])
