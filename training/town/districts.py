@@ -49,9 +49,7 @@ class District:
     pavement: Range = (1.4, 3.6)
     roundabouts: float = 0.03
     dead_ends: float = 0.0
-    houses: HouseRules = field(
-        default_factory=lambda: HouseRules(tries=2, interiors=14, squares=0.03)
-    )
+    houses: HouseRules = HouseRules(tries=2, interiors=14, squares=0.03)
 
 
 DISTRICTS: tuple[tuple[float, District], ...] = (
