@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,9 @@ from cross_view_localizer.views import View
 from training.datasets import registry
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.town import benchmark
-from training.measuring import columns, summary
 from training.measuring.records import Record
 from training.measuring.rows import Rows, Shuffled
 from training.measuring.runs import bar, commit
-from training.measuring.tables import Cell, Line, Table, piped
-
-DRAWS = 2000
-HEADS = (
-    "median", "mean", "longitudinal", "lateral", "< 1 m", "< 5 m", "NLL", "NEES", "90 %",
-    "ρ(σ, e)", "published",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,9 +33,6 @@ class Job:
     name: str
     model: LoadedModel
     shuffled: bool = False
-
-
-Found = Mapping[str, Sequence[Record]]
 
 
 def held_out(
@@ -105,8 +94,14 @@ def measured(
     return list(bar(rows.run(batch_size, workers), job.name, len(rows)))
 
 
-def about(model: LoadedModel, weights: str, reader: Reader, out: Path) -> dict[str, Any]:
-    """Return what a result must say of its making; counts the runs into one folder."""
+def about(
+    model: LoadedModel, weights: str, readers: Mapping[str, Reader], out: Path
+) -> dict[str, Any]:
+    """Return what a result must say of its making; counts the runs into one folder.
+
+    Args:
+        readers: by look.
+    """
     earlier = out / "results.json"
     runs = json.loads(earlier.read_text())["runs"] if earlier.is_file() else 0
     return {
@@ -116,70 +111,7 @@ def about(model: LoadedModel, weights: str, reader: Reader, out: Path) -> dict[s
         "calibration": model.calibration.to_dict(),
         "commit": commit(),
         "command": " ".join(["python -m training.evaluate", *sys.argv[1:]]),
-        "data": dict(reader.tags),
-        "left_out": len(reader.problems),
+        "data": {look: dict(reader.tags) for look, reader in readers.items()},
+        "left_out": {look: len(reader.problems) for look, reader in readers.items()},
         "runs": runs + 1,
     }
-
-
-def write(out: Path, found: Found, header: dict[str, Any]) -> None:
-    """Write the three files; each appears whole. The first row is what the others differ from."""
-    out.mkdir(parents=True, exist_ok=True)
-    rows = ({"row": name} | asdict(one) for name, records in found.items() for one in records)
-    columns.write(out / "frames.csv", rows)
-    results = header | results_of(found)
-    columns.replace_text(out / "results.json", json.dumps(results, indent=2) + "\n")
-    columns.replace_text(out / "table.md", page(results))
-
-
-def results_of(found: Found) -> dict[str, Any]:
-    """Return all figures: "rows" by name, and "differences" from the first of them."""
-    each = {name: columns.Columns.of(map(asdict, records)) for name, records in found.items()}
-    (_, ours), *others = each.items()
-    return {
-        "rows": {name: summary.summary([one], DRAWS) for name, one in each.items()},
-        "differences": {
-            name: summary.difference([ours], [one], summary.median, "mode_error", DRAWS)
-            for name, one in others
-        },
-    }
-
-
-def page(results: Mapping[str, Any]) -> str:
-    """Return the table, metres, with the centre-only row; brackets are 95 % intervals."""
-    first, ours = next(iter(results["rows"].items()))
-    lines = [Line(name, _cells(one)) for name, one in results["rows"].items()]
-    centre = [Cell(f"{ours['centre_only'][kind]:.2f}") for kind in ("median", "mean")]
-    lines.append(Line("centre only", [*centre, *[Cell("")] * (len(HEADS) - 2)]))
-    said = [piped(Table("benchmark", "", HEADS, [""] * len(HEADS), lines, where=False)), ""]
-    for name, one in results["differences"].items():
-        interval = f" [{one['low']:.2f}, {one['high']:.2f}]" if "low" in one else ""
-        said.append(f"{first} − {name}, median: {one['value']:.2f} m{interval}")
-    said.append(f"{ours['frames']} frames of {ours['groups']} groups, none left out.")
-    return "\n".join(said) + "\n"
-
-
-def _cells(figures: Mapping[str, Any]) -> list[Cell]:
-    def number(key: str) -> str:
-        return "-" if figures.get(key) is None else f"{figures[key]:.2f}"
-
-    def interval(kind: str) -> str:
-        one = figures[f"mode_error_{kind}"]
-        low = "" if one["low"] is None else f" [{one['low']:.2f}, {one['high']:.2f}]"
-        return f"{one['value']:.2f}{low}"
-
-    region, error = figures.get("coverage_90_region"), figures["mode_error"]
-    texts = [
-        interval("median"),
-        interval("mean"),
-        f"{figures['longitudinal']['median']:.2f}",
-        f"{figures['lateral']['median']:.2f}",
-        f"{error['recall_1m']:.0%}",
-        f"{error['recall_5m']:.0%}",
-        number("nll_nats_per_m2"),
-        number("nees_per_dof"),
-        "-" if region is None else f"{region:.0%}",
-        number("spearman_sigma_error"),
-        f"{figures['gated']['share']:.0%}",
-    ]
-    return [Cell(text) for text in texts]
