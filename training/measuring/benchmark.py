@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from training.datasets.town import benchmark
 from training.measuring.records import Record
 from training.measuring.rows import Rows, Shuffled
 from training.measuring.runs import bar, commit
+from training.town.editions import EDITIONS, Edition, rules_of
+
+FITTED = tuple(edition for edition in EDITIONS if rules_of(edition).trained)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def held_out(
     cache: Path | None = None,
     workers: int = 0,
     fitting: bool = False,
+    edition: Edition = "town-v1",
 ) -> Reader:
     """Build the reader of rows that nobody trained on.
 
@@ -54,13 +58,17 @@ def held_out(
         root: of the dataset, where it is not among the options.
         size: towns of the benchmark and frames of each; cache: else cache/town.
         workers: processes that render towns.
-        fitting: something is fitted on the rows, so that tests are refused too.
+        fitting: something is fitted on the rows, so that tests are refused too, and editions that
+            are kept from training.
+        edition: of the benchmark's towns.
 
     Raises:
         DatasetError: a split that the reader has not or that is trained on, and what the reader
             refuses; one line.
     """
     options = dict(data or {})
+    if fitting:
+        _check_fitted(options.get("edition", edition))
     name = options.pop("reader", None if options else "town")
     if name is None:
         raise DatasetError(f"data: no reader given: expected one of {', '.join(registry.names())}")
@@ -74,10 +82,49 @@ def held_out(
         )
     if name == "town" and not options:
         chosen: Any = split
-        return benchmark(view, chosen, *size, cache, workers)
+        return benchmark(view, chosen, *size, cache, workers, edition)
     if root is not None:
         options["root"] = root
     return registry.build(name, split=split, **options)
+
+
+def looks_of(
+    view: View,
+    split: str,
+    editions: Sequence[Edition] | None = None,
+    data: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Reader]:
+    """Build the readers of all looks, by name: a dataset, or editions of the town benchmark.
+
+    Args:
+        view, split, data, options: as of `held_out`.
+        editions: of the town; None: town-v1.
+
+    Raises:
+        DatasetError: editions of another reader than the town benchmark, and as of `held_out`.
+    """
+    if data:
+        if editions:
+            raise DatasetError(
+                f"editions {', '.join(editions)} with data: expected one of the two; editions are "
+                "of the town benchmark"
+            )
+        reader = held_out(view, split, data, **options)
+        return {str(reader.tags.get("dataset", data.get("reader"))): reader}
+    chosen = tuple(dict.fromkeys(editions or ("town-v1",)))
+    if options.get("fitting"):
+        for edition in chosen:  # before towns are rendered
+            _check_fitted(edition)
+    return {edition: held_out(view, split, edition=edition, **options) for edition in chosen}
+
+
+def _check_fitted(edition: str) -> None:
+    if edition not in FITTED:
+        raise DatasetError(
+            f"edition '{edition}' is kept from training and fitting: expected one of "
+            f"{', '.join(FITTED)}"
+        )
 
 
 def measured(

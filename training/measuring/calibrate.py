@@ -9,7 +9,7 @@ NEES and coverage are checked afterwards: the fit does not see them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,14 +65,13 @@ class _Moments:
     yaw_variances: NDArray[np.float64]
 
 
-def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldOut]:
-    """Return a model's scores on rows, without any calibration, as its Localizer gets them.
+def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> Iterator[HeldOut]:
+    """Yield a model's scores on rows, without any calibration, as its Localizer gets them.
 
     Raises:
         ValueError: where a row is refused; one line.
     """
     localizer = rows.asker()
-    found = []
     for items in loaded(rows, batch_size, workers):
         questions = [asked(item) for item in items]
         answers = localizer.scores(questions)
@@ -80,8 +79,7 @@ def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldO
             label = item.label
             turn = math.remainder(label.yaw - label.heading - item.told, math.tau)
             grid, truth = question.searched.grid, np.array(label.position)
-            found.append(HeldOut(answer, grid, truth, turn, label.yaw, str(label.group)))
-    return found
+            yield HeldOut(answer, grid, truth, turn, label.yaw, str(label.group))
 
 
 def halves(frames: Sequence[HeldOut]) -> tuple[list[HeldOut], list[HeldOut]]:

@@ -106,6 +106,7 @@ def record(label: Label, estimate: Estimate, told: float = 0.0) -> Record:
         log_density=float(heatmap.log_density(label.position)),
         entropy=heatmap.entropy(),
         confidence=estimate.confidence,
+        no_match=NAN if estimate.no_match is None else estimate.no_match,
         told=degrees,
         cell=heatmap.grid.gsd,
         **_per_pixel(label, heatmap),
