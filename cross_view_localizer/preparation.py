@@ -154,7 +154,8 @@ class Preparation:
             image, rotation = self._facing(maker, frame, turn)
             pictures = [self._facing(maker, one, turn)[0] for one, _ in earlier]
         motions = [self._motion(maker, frame, motion, turn) for _, motion in earlier]
-        ground = Ground(image, maker.intrinsics, rotation, maker.height, pictures, motions)
+        calibration = (maker.intrinsics, rotation, maker.height)
+        ground = Ground(image, *calibration, pictures, motions, maker.mask)
         return Question(frame, place, searched, ground, maker.azimuth)
 
     @property

@@ -28,11 +28,24 @@ def ground_palette(rng: np.random.Generator) -> tuple[Array, Array]:
     base[k.COVER] = _tinted(rng, 35, 85, 4)
     base[k.LOT] = _tinted(rng, 60, 140, 5)
     base[k.BED] = [rng.uniform(50, 110), rng.uniform(60, 110), rng.uniform(30, 60)]
+    _newer(base, rng.spawn(1)[0])
     spread = np.full(k.GROUND_CLASSES, 8.0)
-    spread[[k.YARD, k.BED, k.SOIL]] = 26.0
+    spread[[k.YARD, k.BED, k.SOIL, k.GRAVEL]] = 26.0
     spread[[k.PATCH, k.COVER, k.LOT, k.PAVEMENT]] = 12.0
     spread[k.MARK] = 14.0
     return base, spread
+
+
+def _newer(base: Array, rng: np.random.Generator) -> None:
+    """Fill in the classes that town-v1 has not, from a stream of their own."""
+    base[k.RAIL] = _tinted(rng, 60, 200, 6)
+    base[k.BALLAST] = np.array([1.05, 1.0, 0.93]) * _tinted(rng, 80, 150, 5)
+    red, green, blue = rng.uniform(110, 190), rng.uniform(45, 85), rng.uniform(40, 75)
+    base[k.CYCLE] = [red, green, blue] if rng.random() < 0.6 else [green, red * 0.8, blue * 1.6]
+    base[k.BUS] = [red * 0.95, green, blue] if rng.random() < 0.5 else base[k.ASPHALT] * 1.1
+    base[k.COBBLE] = np.array([1.02, 1.0, 0.97]) * _tinted(rng, 70, 160, 6)
+    base[k.CONCRETE] = _tinted(rng, 130, 200, 6)
+    base[k.GRAVEL] = np.array([1.08, 1.0, 0.86]) * _tinted(rng, 110, 185, 7)
 
 
 def object_colors(rng: np.random.Generator, kinds: list[int]) -> Array:

@@ -25,6 +25,12 @@ ROUGHNESS = {
     k.LOT: 18,
     k.PAVEMENT: 18,
     k.YARD: 30,
+    k.BALLAST: 70,
+    k.COBBLE: 45,
+    k.GRAVEL: 55,
+    k.CONCRETE: 14,
+    k.CYCLE: 16,
+    k.BUS: 16,
 }
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.town.buildings import Built, develop
+from training.town.editions import Edition, rules_of
 from training.town.furniture import Furniture, furnish
 from training.town.marks import flare, paint, pave
-from training.town.seeds import stream
 from training.town.shapes import Array, Soup
 from training.town.streets import Street, network
 
@@ -28,6 +28,7 @@ class World:
         soup: ground polygons in painting order.
         height: ground height (n, n) on a lattice of HEIGHT_STEP metres, rows along y from
             -half_side - HEIGHT_STEP, columns along x likewise.
+        edition: by whose rules it was drawn.
     """
 
     half_side: float
@@ -38,6 +39,7 @@ class World:
     built: Built
     furniture: Furniture
     height: Array
+    edition: Edition = "town-v1"
 
 
 def _terrain(rng: np.random.Generator, half_side: float) -> Array:
@@ -54,19 +56,20 @@ def _terrain(rng: np.random.Generator, half_side: float) -> Array:
     return height * (rng.uniform(0, MAX_SLOPE) / steepest)
 
 
-def make_world(seed: int, half_side: float) -> World:
-    """Draw the town of ``seed``: same seed, same geometry."""
-    rng = stream(seed, "world")
+def make_world(seed: int, half_side: float, edition: Edition = "town-v1") -> World:
+    """Draw the town of ``seed`` by the rules of ``edition``: same seed, same geometry."""
+    rules = rules_of(edition)
+    rng = rules.stream(seed, "world")
     share = float(rng.uniform(0.22, 0.38))
     hand = float(rng.choice([-1.0, 1.0]))
     soup = Soup()
-    streets = network(stream(seed, "streets"), half_side)
-    built = develop(soup, stream(seed, "buildings"), streets, half_side, share)
+    streets = network(rules.stream(seed, "streets"), half_side)
+    built = develop(soup, rules.stream(seed, "buildings"), streets, half_side, share)
     pave(soup, streets)
     flare(soup, streets)
-    paint(soup, stream(seed, "marks"), streets, share, hand)
+    paint(soup, rules.stream(seed, "marks"), streets, share, hand)
     soup.sort()
-    furniture = furnish(stream(seed, "furniture"), streets, built, share, hand)
+    furniture = furnish(rules.stream(seed, "furniture"), streets, built, share, hand)
     return World(
         half_side,
         hand,
@@ -75,5 +78,6 @@ def make_world(seed: int, half_side: float) -> World:
         soup,
         built,
         furniture,
-        _terrain(stream(seed, "terrain"), half_side),
+        _terrain(rules.stream(seed, "terrain"), half_side),
+        edition,
     )
