@@ -17,7 +17,6 @@ from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.weights import WeightsError, load
 from training.measuring.benchmark import Job, about, looks_of, measured
 from training.measuring.looks import write
-from training.town.editions import Edition
 
 
 def evaluate(
@@ -25,7 +24,7 @@ def evaluate(
     out: Path = Path("runs/evaluation"),
     split: str = "validation",
     blind: str | None = None,
-    editions: list[Edition] | None = None,
+    editions: list[str] | None = None,
     data: dict[str, Any] | None = None,
     root: str | None = None,
     towns: int = 50,

@@ -17,12 +17,11 @@ from training.measuring.benchmark import looks_of
 from training.measuring.calibrate import check_unseen
 from training.measuring.calibrated_looks import Look, fit_looks, report
 from training.measuring.rows import Rows
-from training.town.editions import Edition
 
 
 def fit_calibration(
     weights: Path,
-    editions: list[Edition] | None = None,
+    editions: list[str] | None = None,
     data: dict[str, Any] | None = None,
     root: str | None = None,
     split: str = "calibration",

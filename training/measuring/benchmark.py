@@ -91,7 +91,7 @@ def held_out(
 def looks_of(
     view: View,
     split: str,
-    editions: Sequence[Edition] | None = None,
+    editions: Sequence[str] | None = None,
     data: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Reader]:
@@ -102,7 +102,8 @@ def looks_of(
         editions: of the town; None: town-v1.
 
     Raises:
-        DatasetError: editions of another reader than the town benchmark, and as of `held_out`.
+        DatasetError: an unknown edition, or one of another reader than the town benchmark, and as
+            of `held_out`; one line.
     """
     if data:
         if editions:
@@ -112,10 +113,13 @@ def looks_of(
             )
         reader = held_out(view, split, data, **options)
         return {str(reader.tags.get("dataset", data.get("reader"))): reader}
-    chosen = tuple(dict.fromkeys(editions or ("town-v1",)))
-    if options.get("fitting"):
-        for edition in chosen:  # before towns are rendered
-            _check_fitted(edition)
+    wanted = editions or ("town-v1",)
+    for edition in wanted:
+        if edition not in EDITIONS:
+            raise DatasetError(f"edition '{edition}': expected one of {', '.join(EDITIONS)}")
+    chosen = [edition for edition in EDITIONS if edition in wanted]
+    for edition in chosen if options.get("fitting") else ():  # before towns are rendered
+        _check_fitted(edition)
     return {edition: held_out(view, split, edition=edition, **options) for edition in chosen}
 
 

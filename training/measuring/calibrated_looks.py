@@ -53,9 +53,7 @@ def fit_looks(looks: Mapping[str, Look], base: Calibration, floor: float) -> Cal
     return fit_no_match(tolds, chosen) if tolds else chosen
 
 
-def report(
-    looks: Mapping[str, Look], before: Calibration, base: Calibration, floor: float
-) -> str:
+def report(looks: Mapping[str, Look], before: Calibration, base: Calibration, floor: float) -> str:
     """Return a table: on the second halves, as it was before and as fitted on the first halves."""
     parts = {name: look.halves() for name, look in looks.items()}
     fitted = fit_looks({name: first for name, (first, _) in parts.items()}, base, floor)
