@@ -16,6 +16,7 @@ import torch
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.weights import WeightsError, load
 from training.measuring.benchmark import Job, about, looks_of, measured
+from training.measuring.disturbed import DISTURBANCES
 from training.measuring.looks import write
 
 
@@ -24,6 +25,7 @@ def evaluate(
     out: Path = Path("runs/evaluation"),
     split: str = "validation",
     blind: str | None = None,
+    robust: bool = False,
     editions: list[str] | None = None,
     data: dict[str, Any] | None = None,
     root: str | None = None,
@@ -44,6 +46,8 @@ def evaluate(
         out: folder to write to.
         split: "validation" to choose by; "test" for a released row only: runs are counted.
         blind: weights of the aerial-only control.
+        robust: rows with what is wrong on purpose too: covered camera, another town's map, camera
+            height, heading.
         editions: of the town benchmark, such as "[town-v1,town-v2,town-v2-other]"; None: town-v1.
         data: "reader": its name, and its options; None: the town benchmark.
         root: of the dataset, where it is not among the options.
@@ -60,6 +64,8 @@ def evaluate(
     jobs = [Job("ours", model), Job("shuffled", model, shuffled=True)]
     if blind:
         jobs.insert(1, Job("aerial only", load(blind)))
+    if robust:
+        jobs += [Job(one.name, model, disturbance=one) for one in DISTURBANCES]
     size = (towns, frames)
     readers = looks_of(
         model.model.view, split, editions, data, root=root, size=size, cache=cache, workers=workers

@@ -15,6 +15,7 @@ from cross_view_localizer.views import View
 from training.datasets import registry
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.town import benchmark
+from training.measuring.disturbed import Disturbance, DisturbedRows
 from training.measuring.records import Record
 from training.measuring.rows import Rows, Shuffled
 from training.measuring.runs import bar, commit
@@ -31,11 +32,13 @@ class Job:
         name: of the line.
         model: its weights.
         shuffled: the control: each row gets the picture of the one half its group away.
+        disturbance: what is wrong on purpose.
     """
 
     name: str
     model: LoadedModel
     shuffled: bool = False
+    disturbance: Disturbance | None = None
 
 
 def held_out(
@@ -141,7 +144,10 @@ def measured(
 ) -> list[Record]:
     """Return what all rows gave."""
     shuffled: Shuffled = "group" if job.shuffled else ""
-    rows = Rows(reader, job.model, "metric", None, shuffled, limit, config)
+    if job.disturbance is None:
+        rows = Rows(reader, job.model, "metric", None, shuffled, limit, config)
+    else:
+        rows = DisturbedRows(reader, job.model, job.disturbance, limit, config)
     return list(bar(rows.run(batch_size, workers), job.name, len(rows)))
 
 
