@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,9 @@ from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.poses import is_positive_definite
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
+
+# A picture shows nothing where its levels' standard deviation, of 255, is below.
+UNIFORM = 2.0
 
 
 class Refused(Exception):
@@ -41,6 +45,40 @@ def checked_frame(frame: Frame | None) -> Frame:
             "as the camera's calibration says",
         )
     return frame
+
+
+def check_height(height: float, trained: tuple[float, float]) -> None:
+    """Refuse a camera at another height above the road, metres, than weights were trained for.
+
+    Raises:
+        Refused: as said.
+    """
+    low, high = trained
+    if not low <= height <= high:
+        raise Refused(
+            Reason.BAD_CAMERA_INFO,
+            f"camera {height:g} m above the road: the weights were trained for {low:g} to {high:g} "
+            "m; check the camera's extrinsics and base_height",
+        )
+
+
+def check_picture(view: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> None:
+    """Refuse a view that shows nothing: black, white or covered.
+
+    Args:
+        view: (h, w, 3), averaged down, which leaves little of a sensor's noise.
+        mask: (h, w), 1 where there is picture; None: everywhere.
+
+    Raises:
+        Refused: as said.
+    """
+    spread = float(cv2.meanStdDev(view, mask=mask)[1].max())
+    if spread < UNIFORM:
+        raise Refused(
+            Reason.BAD_IMAGE,
+            f"uniform picture: its levels spread by {spread:.1f} of 255, expected at least "
+            f"{UNIFORM:g}; is the lens covered, or the exposure off?",
+        )
 
 
 def checked_earlier(frame: Frame, view: View) -> tuple[tuple[Frame, Motion], ...]:

@@ -13,6 +13,7 @@ from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, 
 from torch import Tensor
 
 from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.estimate import Estimate, Frame, Reason
 from cross_view_localizer.gates import Judged, gate
 from cross_view_localizer.grid import Grid
@@ -24,7 +25,7 @@ from cross_view_localizer.models.contract import (
     Scores,
     log_softmax_map,
 )
-from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from cross_view_localizer.prior.prior import PriorRefusal
 from cross_view_localizer.views import View
 
@@ -143,6 +144,71 @@ def test_a_camera_that_cannot_give_the_view(world: FlatWorld, frame: Frame) -> N
     assert "above the road" in refused(
         front.localize(below, prior_at(0, 0, 0.0)), Reason.BAD_CAMERA_INFO
     )
+
+
+def test_a_camera_higher_or_lower_than_the_weights_know(world: FlatWorld, frame: Frame) -> None:
+    known = LoadedModel(
+        Scripted(SURE), "scripted", {}, Calibration(), {"camera_heights": [1.0, 3.6]}, "scripted-1"
+    )
+    front = Localizer(known, world.satellite_map, LocalizerConfig(warm_up=False))
+    prior = prior_at(0, 0, 0.0)
+    for height in (10.0, 0.8):
+        detail = refused(
+            front.localize(replace(frame, camera_in_base=mounting(1.0, 0.0, height)), prior),
+            Reason.BAD_CAMERA_INFO,
+        )
+        assert f"camera {height:g} m above the road" in detail and "1 to 3.6 m" in detail
+        # Weights that say nothing take any height.
+        silent = scripted(world, Scripted(SURE))
+        assert silent.localize(replace(frame, camera_in_base=mounting(1.0, 0.0, height)), prior).ok
+    assert front.localize(frame, prior).ok
+
+
+@pytest.mark.parametrize("said", [[3.6, 1.0], [1.0], "high", [-1.0, 2.0]])
+def test_heights_that_make_no_sense_are_refused_with_the_weights(
+    world: FlatWorld, said: Any
+) -> None:
+    loaded = LoadedModel(
+        Scripted(SURE), "scripted", {}, Calibration(), {"camera_heights": said}, "scripted-1"
+    )
+    with pytest.raises(WeightsError, match="camera_heights") as caught:
+        Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False))
+    assert "\n" not in str(caught.value)
+
+
+def test_cameras_that_a_padded_view_cannot_be_made_from(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted(SURE, view=replace(VIEW, pad=True)))
+    prior = prior_at(0, 0, 0.0)
+    assert front.localize(frame, prior).ok
+    assert front.localize(with_field(frame, 120, (320, 200)), prior).ok
+    narrow = with_field(frame, 30, (320, 240))
+    detail = refused(front.localize(narrow, prior), Reason.BAD_CAMERA_INFO)
+    assert "field of view of 30.0 degrees: expected at least 35" in detail
+    strip = with_field(frame, 90, (600, 50))
+    detail = refused(front.localize(strip, prior), Reason.BAD_CAMERA_INFO)
+    assert "of the view would be picture: expected at least 15%" in detail
+
+
+def with_field(frame: Frame, degrees: float, size: tuple[int, int]) -> Frame:
+    """The frame of a camera of a horizontal field of view and a size, its picture noise."""
+    focal = size[0] / 2 / math.tan(math.radians(degrees / 2))
+    matrix = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1]])
+    noise = np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8)
+    return replace(frame, image=noise, camera=Camera("pinhole", *size, matrix))
+
+
+@pytest.mark.parametrize("pad", [False, True])
+@pytest.mark.parametrize("level", [0, 90, 255])
+def test_a_picture_that_shows_nothing(
+    world: FlatWorld, frame: Frame, level: int, pad: bool
+) -> None:
+    front = scripted(world, Scripted(SURE, view=replace(VIEW, pad=pad, ground_width=48)))
+    # As a covered lens gives it: a little noise, and a tint.
+    noise = np.random.default_rng(1).normal(level, 2.0, frame.image.shape) + (0.0, 4.0, -3.0)
+    for image in (np.full_like(frame.image, level), noise.clip(0, 255).astype(np.uint8)):
+        estimate = front.localize(replace(frame, image=image), prior_at(0, 0, 0.0))
+        assert "uniform picture" in refused(estimate, Reason.BAD_IMAGE)
+    assert front.localize(frame, prior_at(0, 0, 0.0)).ok
 
 
 @pytest.mark.parametrize("reason", ["no_fix", "stale_prior"])
