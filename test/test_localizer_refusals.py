@@ -374,7 +374,7 @@ def test_the_calibrated_probability_is_what_the_gate_sees(world: FlatWorld, fram
 def test_no_match_is_named_before_what_follows_from_it(world: FlatWorld, frame: Frame) -> None:
     prior = prior_at(0, 0, 0.0)
     blobs = ((4.0, 23.5, 6.0, 0.0), (43.0, 23.5, 6.0, -0.1))
-    strict = {"max_std": 1.0, "max_second_mode": 0.1, "max_prior_distance": 0.1}
+    strict: dict[str, Any] = {"max_std": 1.0, "max_second_mode": 0.1, "max_prior_distance": 0.1}
     estimate = scripted(world, telling(0.9, *blobs), **strict).localize(frame, prior)
     refused(estimate, Reason.NO_MATCH)
     found = scripted(world, telling(0.1, *blobs), **strict).localize(frame, prior)

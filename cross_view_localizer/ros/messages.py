@@ -108,8 +108,9 @@ def estimate_message(estimate: Estimate, frame: str) -> Any:
     made.yaw_from_prior = estimate.yaw_from_prior
     made.prior_fused = estimate.prior_fused
     made.confidence = _finite(estimate.confidence)
-    told = estimate.no_match is not None and math.isfinite(estimate.no_match)
-    made.no_match = float(estimate.no_match) if told else NOT_TOLD
+    no_match = estimate.no_match
+    told = no_match is not None and math.isfinite(no_match)
+    made.no_match = no_match if told else NOT_TOLD
     _fill_prior(made, estimate)
     _fill_patch(made, estimate)
     made.modes = [
