@@ -30,7 +30,7 @@ from training.datasets.augment import mirror
 from training.datasets.pair import DatasetError
 from training.datasets.pairs import sample_of
 from training.datasets.sample import collate
-from training.learning.data import Loading, PairSamples, StreamSamples
+from training.learning.data import Loading, PairSamples, StreamSamples, Towns
 from training.learning.module import Steps
 from training.learning.recipe import Recipe
 from training.measuring.rows import Rows
