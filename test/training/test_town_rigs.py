@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import towns
 
 from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.camera.padding import NARROWEST, WIDEST
@@ -20,7 +21,7 @@ SIZE = (240, 160)
 
 @pytest.fixture(scope="module")
 def town() -> Town:
-    return Town(3, "town-v2")
+    return towns.town(3, "town-v2")
 
 
 def drawn(panorama: bool = False, count: int = 600) -> list[CameraRig]:
@@ -47,7 +48,9 @@ def test_no_camera_is_wider_or_narrower_than_a_vehicles_may_be() -> None:
             edges = Camera("pinhole", *SIZE, matrix).ray([[-0.5, 80], [SIZE[0] - 0.5, 80]])
             left, right = np.arctan2(edges[:, 0], edges[:, 2])
             assert -WIDEST / 2 - 1e-9 <= left < 0 < right <= WIDEST / 2 + 1e-9
-        left, right = np.arctan((np.array([-0.5, 239.5]) - matrix[0, 2]) / rig.intrinsics(*SIZE)[0, 0])
+        left, right = np.arctan(
+            (np.array([-0.5, 239.5]) - matrix[0, 2]) / rig.intrinsics(*SIZE)[0, 0]
+        )
         assert right - left >= NARROWEST
 
 

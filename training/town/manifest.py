@@ -178,10 +178,10 @@ def check(entry: dict[str, Any], edition: Edition = "town-v1") -> list[str]:
     return [n for n, value in own["sha256"].items() if value != entry["sha256"][n]]
 
 
-def write(edition: Edition, path: Path | None = None, each: int = 50) -> None:
-    """Draw the first ``each`` towns of every split and write the manifest; whole or not at all."""
-    path = path or path_of(edition)
-    towns = [describe(seed, edition) for split in SPLITS for seed in RANGES[split][:each]]
+def write(edition: Edition) -> None:
+    """Draw all towns and write the manifest; whole or not at all."""
+    path = path_of(edition)
+    towns = [describe(seed, edition) for split in SPLITS for seed in RANGES[split]]
     rows = ",\n".join(json.dumps(t, separators=(",", ":")) for t in towns)
     head = json.dumps({"version": edition, "settings": SETTINGS, "kinds": KINDS})[:-1]
     partial = path.with_suffix(".partial")
