@@ -69,6 +69,13 @@ def test_a_lens_is_covered_by_the_share_asked_for(share: float) -> None:
     assert np.mean(hidden) == pytest.approx(share, abs=0.15)
 
 
+def test_covering_a_lens_raises_no_floating_point_alarm() -> None:
+    image = np.zeros((20, 30, 3), np.uint8)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        for seed in range(300):
+            covered(image, 0.95, np.random.default_rng(seed))
+
+
 def _blocks(*pictures: NDArray[Any]) -> Any:
     cut = [p.astype(float).reshape(10, 12, 20, 12, 3).swapaxes(1, 2) for p in pictures]
     noise = np.random.default_rng(1).normal(0, 1e-3, cut[0].shape)
