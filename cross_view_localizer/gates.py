@@ -160,6 +160,7 @@ class Judged:
         modes: the chosen one first.
         image_position: (2,) what the image alone says, metres.
         image_covariance: (2, 2) of that, m².
+        no_match: probability that image and map do not show the same place; None: not told.
     """
 
     prior: Prior
@@ -168,13 +169,19 @@ class Judged:
     modes: Sequence[Mode]
     image_position: NDArray[np.float64]
     image_covariance: NDArray[np.float64]
+    no_match: float | None = None
 
 
 def gate(config: LocalizerConfig, judged: Judged) -> tuple[Reason, str] | None:
-    """Return why an answer is not to be trusted; None where it is."""
+    """Return why an answer is not to be trusted; None where it is.
+
+    The first of several reasons is the one behind the others: a heading beyond what is searched
+    looks like another place, and with another place's picture σ, modes and distance mean nothing.
+    """
     return (
         _sound(judged.covariance)
         or _heading_searched(config.heading_sigmas, judged)
+        or _matching(config.max_no_match, judged.no_match)
         or _certain(config.max_std, judged.covariance)
         or _alone(config.max_second_mode, judged.modes)
         or _agreeing(config.max_prior_distance, judged)
@@ -200,6 +207,15 @@ def _heading_searched(sigmas: float, judged: Judged) -> _Verdict:
     return Reason.HEADING_TOO_WIDE, (
         f"prior heading with σ {math.degrees(sigma):.1f}°: {sigmas:g} σ leave the "
         f"±{math.degrees(searched):.1f}° that this model searches"
+    )
+
+
+def _matching(limit: float, no_match: float | None) -> _Verdict:
+    if no_match is None or no_match <= limit:
+        return None
+    return Reason.NO_MATCH, (
+        f"image and map show different places with probability {no_match:.3g}: expected at most "
+        f"{limit:g}; is the camera covered, or the map of elsewhere or out of date?"
     )
 
 

@@ -247,10 +247,20 @@ class Localizer:
         except ValueError as error:  # NaN, which half precision can bring about
             raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
 
+    def _no_match(self, answer: Answer) -> float | None:
+        """Return the calibrated probability of no match; None where the method does not tell."""
+        if answer.no_match is None:
+            return None
+        try:
+            return float(self.calibration.no_match(answer.no_match))
+        except ValueError as error:  # NaN, as in the scores
+            raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
+
     def _answer(self, question: Question, answer: Answer) -> Estimate:
         """Take what the image says of the reference point to base_link and through the gates."""
         frame, place, searched = question.frame, question.place, question.searched
         config, prior, own = self.config, place.prior, self._belief(answer, searched)
+        no_match = self._no_match(answer)
         reference = searched.grid.up if self._offsets_from_up else place.azimuth
         reference -= question.azimuth
         pose, covariance = image_pose, image_covariance = self._at_base(own, place, reference)
@@ -268,6 +278,7 @@ class Localizer:
             modes,
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
+            no_match,
         )
         refused = gate(config, judged)
         finite = bool(np.isfinite(covariance).all())
@@ -280,7 +291,9 @@ class Localizer:
             pose=None if refused else pose,
             covariance=None if refused else bounds,
             yaw_from_prior=not self.view.estimates_heading,
-            confidence=heatmap.mass_within(pose[:2], config.confidence_radius),
+            confidence=(1 - (no_match or 0.0))
+            * heatmap.mass_within(pose[:2], config.confidence_radius),
+            no_match=no_match,
             modes=tuple(modes),
             heatmap=heatmap,
             patch=searched.patch,

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 from training.town.aerial import paint_aerial
-from training.town.ground import CameraRig, GroundFrame, render_frame
+from training.town.editions import Edition
+from training.town.ground import GroundFrame, render_frame
 from training.town.place import place_town
 from training.town.poses import MARGIN, CameraPose, PoseSampler
+from training.town.rigs import CameraRig
 from training.town.scenery import Scenery, make_scenery
 from training.town.seeds import check_training_seed, split_of, stream
 from training.town.shapes import Array, Picture
@@ -26,24 +28,25 @@ SIDE = 320.0
 
 
 class Town:
-    """One town, made from its seed: the same seed gives the same bytes.
+    """One town, made from its seed: the same seed and edition give the same bytes.
 
     Attributes:
         seed: what it was made from.
+        edition: by whose rules.
         datum, epsg: origin of ``map`` and the UTM zone of the aerial picture.
         corner: UTM easting and northing of the outer corner of the picture's top left pixel.
         grid: the aerial picture's grid in ``map``: 0.2 m in UTM, turned by the grid convergence.
         world: the geometry.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, edition: Edition = "town-v1") -> None:
+        self.seed, self.edition = seed, edition
         self.place = place_town(seed)
         self.datum: Datum = self.place.datum
         self.epsg: int = self.place.epsg
         self.corner: tuple[float, float] = self.place.corner
         self.grid: Grid = self.place.grid
-        self.world: World = make_world(seed, SIDE / 2)
+        self.world: World = make_world(seed, SIDE / 2, edition)
 
     @property
     def streets(self) -> list[Street]:
@@ -88,7 +91,8 @@ class Town:
 
     def rig(self, view: Literal["pinhole", "panorama"], stream_name: str, index: int) -> CameraRig:
         """Draw the mounting of frame ``index`` of a stream."""
-        return CameraRig.draw(stream(self.seed, "rig", stream_name, index), view == "panorama")
+        draw = CameraRig.draw if self.edition == "town-v1" else CameraRig.draw_any
+        return draw(stream(self.seed, "rig", stream_name, index), view == "panorama")
 
     def render(
         self,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from training.town.buildings import Built, develop
+from training.town.editions import Edition, rules_of
 from training.town.furniture import Furniture, furnish
+from training.town.lanes import paint_lanes
 from training.town.marks import flare, paint, pave
-from training.town.seeds import stream
+from training.town.plan import draw_plan
+from training.town.roundabouts import Roundabout, paint_roundabouts, pave_roundabouts
 from training.town.shapes import Array, Soup
-from training.town.streets import Street, network
+from training.town.streets import Street
 
 HEIGHT_STEP = 8.0
 MAX_SLOPE = 0.04
@@ -28,6 +31,8 @@ class World:
         soup: ground polygons in painting order.
         height: ground height (n, n) on a lattice of HEIGHT_STEP metres, rows along y from
             -half_side - HEIGHT_STEP, columns along x likewise.
+        edition: by whose rules it was drawn.
+        rings: its roundabouts.
     """
 
     half_side: float
@@ -38,6 +43,8 @@ class World:
     built: Built
     furniture: Furniture
     height: Array
+    edition: Edition = "town-v1"
+    rings: list[Roundabout] = field(default_factory=list)
 
 
 def _terrain(rng: np.random.Generator, half_side: float) -> Array:
@@ -54,19 +61,36 @@ def _terrain(rng: np.random.Generator, half_side: float) -> Array:
     return height * (rng.uniform(0, MAX_SLOPE) / steepest)
 
 
-def make_world(seed: int, half_side: float) -> World:
-    """Draw the town of ``seed``: same seed, same geometry."""
-    rng = stream(seed, "world")
+def make_world(seed: int, half_side: float, edition: Edition = "town-v1") -> World:
+    """Draw the town of ``seed`` by the rules of ``edition``: same seed, same geometry."""
+    rules = rules_of(edition)
+    rng = rules.stream(seed, "world")
     share = float(rng.uniform(0.22, 0.38))
     hand = float(rng.choice([-1.0, 1.0]))
     soup = Soup()
-    streets = network(stream(seed, "streets"), half_side)
-    built = develop(soup, stream(seed, "buildings"), streets, half_side, share)
+    plan = draw_plan(rules, seed, half_side)
+    streets, rings = plan.streets, plan.rings
+    round_roads = [(r.circle(r.outer), r.circle(r.outer + r.pavement)) for r in rings]
+    built = develop(
+        soup,
+        rules.stream(seed, "buildings"),
+        streets,
+        half_side,
+        share,
+        plan.houses,
+        round_roads,
+    )
     pave(soup, streets)
     flare(soup, streets)
-    paint(soup, stream(seed, "marks"), streets, share, hand)
+    pave_roundabouts(soup, rings)
+    marks = rules.stream(seed, "marks")
+    if plan.convention is None:
+        paint(soup, marks, streets, share, hand)
+    else:
+        paint_lanes(soup, marks, streets, share, hand, plan.convention)
+        paint_roundabouts(soup, marks, rings, share)
     soup.sort()
-    furniture = furnish(stream(seed, "furniture"), streets, built, share, hand)
+    furniture = furnish(rules.stream(seed, "furniture"), streets, built, share, hand, rings)
     return World(
         half_side,
         hand,
@@ -75,5 +99,7 @@ def make_world(seed: int, half_side: float) -> World:
         soup,
         built,
         furniture,
-        _terrain(stream(seed, "terrain"), half_side),
+        _terrain(rules.stream(seed, "terrain"), half_side),
+        edition,
+        rings,
     )
