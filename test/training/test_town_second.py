@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ PANORAMA = View("panorama", 60, 30, 64, 0.5, 48, 1.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A manifest of one town, and where it is rendered."""
     folder = tmp_path_factory.mktemp("town-v2")
     entry = manifest.describe(SEED, "town-v2")
@@ -40,7 +41,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "town_v2.json").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest, "FOLDER", folder)
-        yield folder  # type: ignore[misc]
+        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from training.datasets.sample import Sample
 
@@ -47,8 +48,7 @@ def covered(image: Picture, share: float, rng: np.random.Generator) -> Picture:
     side = math.cos(angle) * columns + math.sin(angle) * rows
     shape = _smooth(rng, h, w) + rng.uniform(0, 2) * side
     edge = rng.uniform(0.02, 0.3)
-    deep = (shape - np.quantile(shape, 1 - share)) / edge * 4
-    alpha = 1 / (1 + np.exp(-np.clip(deep, -30, 30)))
+    alpha = expit((shape - np.quantile(shape, 1 - share)) / edge * 4)
     tone = rng.uniform(0, 60) if rng.random() < 0.6 else rng.uniform(150, 255)
     paint = tone * rng.uniform(0.85, 1.15, 3) + 12 * _smooth(rng, h, w)[..., None]
     if rng.random() < 0.4:  # flakes and drops
@@ -69,10 +69,11 @@ def _hidden(image: Picture, rng: np.random.Generator) -> Picture:
 
 def _constant(image: Picture, rng: np.random.Generator) -> Picture:
     """Black, white, grey or any one colour; at times with the sensor's noise."""
-    tones = (np.zeros(3), np.full(3, 255.0), np.full(3, rng.uniform(0, 255)))
-    tones += (rng.uniform(0, 255, 3),)
-    noise = rng.normal(0, rng.uniform(0, 6), image.shape) if rng.random() < 0.5 else 0.0
-    return _bytes(tones[int(rng.integers(4))] + np.zeros(image.shape) + noise)
+    grey, any_colour = np.full(3, rng.uniform(0, 255)), rng.uniform(0, 255, 3)
+    tone = [np.zeros(3), np.full(3, 255.0), grey, any_colour][int(rng.integers(4))]
+    constant = np.broadcast_to(tone, image.shape)
+    noisy = rng.random() < 0.5
+    return _bytes(constant + rng.normal(0, rng.uniform(0, 6), image.shape) if noisy else constant)
 
 
 def _noise(image: Picture, rng: np.random.Generator) -> Picture:
@@ -80,7 +81,7 @@ def _noise(image: Picture, rng: np.random.Generator) -> Picture:
     h, w = image.shape[:2]
     grain = float(2 ** rng.uniform(0, 5))
     small = rng.uniform(0, 255, (max(1, round(h / grain)), max(1, round(w / grain)), 3))
-    return _bytes(cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR))
+    return _bytes(np.asarray(cv2.resize(small, (w, h)), dtype=np.float64))
 
 
 def _torn(image: Picture, rng: np.random.Generator) -> Picture:

@@ -163,9 +163,9 @@ class TownStream(IterableDataset[Sample]):
                 pool.pop(index)
 
     def _open(self, rng: np.random.Generator) -> _OpenTown:
-        edition, *others = self.editions
-        if others:
-            edition = str(rng.choice(list(self.editions), p=list(self.editions.values())))
+        names = list(self.editions)
+        one = len(names) == 1
+        edition = names[0 if one else int(rng.choice(len(names), p=list(self.editions.values())))]
         town = Town(int(self.towns[int(rng.integers(len(self.towns)))]), edition)
         poses = town.poses(self.frames, stream=f"train-{rng.integers(1 << 30)}")
         order = [i for _ in range(self.uses) for i in rng.permutation(len(poses)).tolist()]
@@ -227,7 +227,7 @@ def shares(editions: Mapping[Edition, float] | None) -> dict[Edition, float]:
     Raises:
         ValueError: an edition kept from training, or shares that make no sense; one line.
     """
-    given = {"town-v1": 1.0} if editions is None else dict(editions)
+    given: dict[Edition, float] = {"town-v1": 1.0} if editions is None else dict(editions)
     for edition, share in given.items():
         if not rules_of(edition).trained:
             raise ValueError(f"edition '{edition}' is kept from training: expected another")

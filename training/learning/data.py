@@ -134,7 +134,7 @@ class StreamSamples(Samples):
         self.view, self.loading, self.towns = view, loading, towns
         learned = shares(towns.editions)
         judged = towns.held_out or list(learned)
-        self.held_out = ConcatDataset(
+        self.held_out: ConcatDataset[Any] = ConcatDataset(
             PairDataset(
                 benchmark(view, "validation", towns.towns, towns.frames, edition=edition),
                 view,
