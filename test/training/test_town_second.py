@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from training.datasets.pairs import sample_of
 from training.datasets.sample import collate
 from training.datasets.town import TownReader, benchmark
 from training.datasets.town_stream import PriorError, make_sample
+from training.learning.data import Loading, StreamSamples, Towns
 from training.measuring.rows import Rows
 from training.town import manifest
 from training.town.town import GroundFrame, Town
@@ -39,6 +42,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     entry = manifest.describe(SEED, "town-v2")
     text = json.dumps({"version": "town-v2", "towns": [entry]})
     (folder / "town_v2.json").write_text(text)
+    shutil.copy(manifest.path_of("town-v1"), folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest, "FOLDER", folder)
         yield folder
@@ -133,6 +137,22 @@ def test_editions_are_told_apart_and_the_kept_one_trains_nobody(cache: Path) -> 
         TownReader("cross", edition="town-v9", cache=cache)  # type: ignore[arg-type]
     with pytest.raises(manifest.ManifestError, match=r"--edition town-v2-other --write"):
         benchmark(PADDED, "validation", 1, 1, cache, edition="town-v2-other")
+
+
+def test_training_is_judged_on_the_editions_asked_for(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cache)  # where the towns are rendered into
+    view, loading = replace(CUT, ground_width=24, ground_height=16), Loading(2, 0, 0)
+    towns = Towns({"town-v2": 3.0, "town-v1": 1.0}, 0.1, None, 1, 2)
+    samples = StreamSamples(Recorder(view), loading, towns)
+    names = [sample.height_error != 0 for sample in samples.held_out]
+    assert names == [True, True, False, False]
+    assert samples.about["towns"] == {"town-v2": 0.75, "town-v1": 0.25}
+    one = StreamSamples(Recorder(view), loading, replace(towns, held_out=["town-v1"]))
+    assert len(one.held_out) == 2 and one.about["validated_on"] == ["town-v1"]
+    with pytest.raises(ValueError, match="'town-v2-other' is kept from training"):
+        StreamSamples(Recorder(view), loading, Towns({"town-v2-other": 1.0}))
 
 
 def test_a_manifest_of_another_edition_is_refused(cache: Path) -> None:
