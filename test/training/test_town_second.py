@@ -146,8 +146,8 @@ def test_training_is_judged_on_the_editions_asked_for(
     view, loading = replace(CUT, ground_width=24, ground_height=16), Loading(2, 0, 0)
     towns = Towns({"town-v2": 3.0, "town-v1": 1.0}, 0.1, None, 1, 2)
     samples = StreamSamples(Recorder(view), loading, towns)
-    names = [sample.height_error != 0 for sample in samples.held_out]
-    assert names == [True, True, False, False]
+    judged = [samples.held_out[k] for k in range(len(samples.held_out))]
+    assert [sample.height_error != 0 for sample in judged] == [True, True, False, False]
     assert samples.about["towns"] == {"town-v2": 0.75, "town-v1": 0.25}
     one = StreamSamples(Recorder(view), loading, replace(towns, held_out=["town-v1"]))
     assert len(one.held_out) == 2 and one.about["validated_on"] == ["town-v1"]
