@@ -26,7 +26,7 @@ def take(
     """
     optics = choose(rng, look.optics)
     image = _lens(image, optics, rng, panorama)
-    image = _develop(image, optics, rng)
+    image = _develop(image, optics, rng, panorama)
     image += _noise(image.shape[:2], optics, rng, grain)
     amount = within(rng, optics.sharpening)
     soft = cv2.GaussianBlur(image, (0, 0), 1.0)
@@ -80,16 +80,22 @@ def _spots(
     return cv2.GaussianBlur(mask, (0, 0), max(0.6, soft * w))
 
 
-def _develop(image: Picture, optics: Optics, rng: np.random.Generator) -> Picture:
+def _develop(image: Picture, optics: Optics, rng: np.random.Generator, panorama: bool) -> Picture:
     """Automatic exposure, white balance, saturation and the tone curve."""
-    mean = float(image[::4, ::4].clip(0, 330).mean()) + 1.0
+    seen = image[::4, ::4].clip(0, 330)
+    ground = within(rng, optics.metering)
+    mean = ground * float(seen[len(seen) * 5 // 9 :].mean()) + (1 - ground) * float(seen.mean())
+    mean = max(mean, 30.0)  # at night the longest exposure is not enough
     gain = (within(rng, optics.brightness) / mean) ** 0.75 * np.exp(rng.normal(0, optics.drift))
     balance = gain * np.exp(rng.normal(0, optics.cast, 3))
     grey = rng.random() < optics.grey_share
     saturation = 0.0 if grey else within(rng, optics.saturation)
     mix = saturation * np.eye(3) + (1 - saturation) * LUMA[None]
     image = cv2.transform(image, (mix * balance[None]).astype(np.float32))
-    curve = _tone(within(rng, optics.contrast), within(rng, optics.lift))
+    contrast, lift = within(rng, optics.contrast), within(rng, optics.lift)
+    if panorama:  # stitched from several exposures: flatter
+        contrast, lift = 1 + 0.4 * (contrast - 1), max(lift, 0.0)
+    curve = _tone(contrast, lift)
     index = np.clip(image, 0, LEVELS - 1).astype(np.uint16)
     return curve[index]
 
