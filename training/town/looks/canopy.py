@@ -46,7 +46,7 @@ def crowns(
         if full[i] < 0.2:
             _branches(image, uv[i], subpixels(grid.map_to_pixel(centre[i])), colors[i])
             continue
-        fill(image, uv[i], [*(colors[i] * 0.66), LEAVES])
+        fill(image, uv[i], [*(colors[i] * 0.55), LEAVES])
         for j in range(CLUMPS):
             shade = np.clip(colors[i] * gain[i, j], 0, 255)
             cv2.circle(

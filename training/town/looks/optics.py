@@ -95,14 +95,20 @@ def _develop(image: Picture, optics: Optics, rng: np.random.Generator, panorama:
     contrast, lift = within(rng, optics.contrast), within(rng, optics.lift)
     if panorama:  # stitched from several exposures: flatter
         contrast, lift = 1 + 0.4 * (contrast - 1), max(lift, 0.0)
-    curve = _tone(contrast, lift)
+    curve = _tone(contrast, lift, 0.7 if panorama else 1.0)
     index = np.clip(image, 0, LEVELS - 1).astype(np.uint16)
     return curve[index]
 
 
-def _tone(contrast: float, lift: float) -> Array:
-    """Return the curve (LEVELS,) float32 from linear 0 ... LEVELS: steeper in the middle."""
+def _tone(contrast: float, lift: float, knee: float = 1.0) -> Array:
+    """Return the curve (LEVELS,) float32 from linear 0 ... LEVELS: steeper in the middle.
+
+    Beyond ``knee`` brightness is compressed, so that white comes late.
+    """
     x = np.arange(LEVELS, dtype=np.float32) / 255
+    if knee < 1:
+        over = np.maximum(x - knee, 0) / (1 - knee)
+        x = np.minimum(x, knee) + (1 - knee) * (1 - np.exp(-0.6 * over)) * 1.04
     middle = 0.42
     bent = middle * (x / middle) ** contrast
     # above the middle the steep curve leans over to white, and clips

@@ -105,13 +105,13 @@ def _wet_ground(
     noise = tile()
     x, y = truth[..., 0], truth[..., 1]
     offset = rng.uniform(0, 512, 2)
-    p = np.floor(x * 3 + offset[0]).astype(np.int64) & 511
-    q = np.floor(y * 3 + offset[1]).astype(np.int64) & 511
+    p = np.floor(x * 1.5 + offset[0]).astype(np.int64) & 511
+    q = np.floor(y * 1.5 + offset[1]).astype(np.int64) & 511
     puddle = np.clip(noise[q, p] * 0.5 + rng.uniform(-0.6, 0.4), 0, 1)
     depth = np.maximum(stand.position[2] - truth[..., 2], 0.3)
     away = np.hypot(x - stand.position[0], y - stand.position[1])
     sine = depth / np.hypot(depth, away)
-    mirror = np.clip((0.03 + 0.75 * (1 - sine) ** 5) * (0.35 + 0.9 * puddle), 0, 0.6) * wet
+    mirror = np.clip((0.03 + 0.75 * (1 - sine) ** 5) * (0.3 + 0.9 * puddle), 0, 0.5) * wet
     weight = (mirror * ground)[..., None].astype(np.float32)
     dark = (1 - 0.42 * wet * ground)[..., None].astype(np.float32)
     image *= dark
