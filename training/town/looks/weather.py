@@ -142,6 +142,7 @@ def _lamp_light(
     turn = np.arctan2(dy, dx) - stand.yaw
     turn = np.arctan2(np.sin(turn), np.cos(turn))
     light += rng.uniform(0.2, 0.6) * np.exp(-((turn / 0.45) ** 2)) * 14 / (away + 14) * (away > 1.5)
+    light = np.minimum(light, 1.3)
     warm = np.array([1.12, 1.0, rng.uniform(0.6, 0.95)], np.float32)
     shade = light[..., None] * warm
     image *= np.where(solid[..., None], shade, 1.0)
