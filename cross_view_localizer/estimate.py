@@ -38,6 +38,7 @@ class Reason(str, Enum):
     PRIOR_TOO_WIDE = "prior_too_wide"
     OUTSIDE_MAP = "outside_map"
     LITTLE_IMAGERY = "little_imagery"
+    NO_MATCH = "no_match"  # the network says that image and map do not show the same place
     TOO_UNCERTAIN = "too_uncertain"
     SECOND_MODE = "second_mode"
     PRIOR_DISAGREES = "prior_disagrees"  # the answer lies further off than both could be wrong
@@ -81,7 +82,11 @@ class Estimate:
         pose: (x, y, yaw), metres and radians; None when refused.
         covariance: (3, 3) over (x, y, yaw), m², m·rad, rad²; None when refused.
         yaw_from_prior: the method estimated no heading: yaw and its variance are the prior's.
-        confidence: probability that the position is right to ``confidence_radius``, 0 … 1.
+        confidence: probability that the position is right to ``confidence_radius``, 0 … 1; the
+            mass of the heatmap there, times that of a match where the method tells.
+        no_match: calibrated probability that image and map do not show the same place, 0 … 1; None
+            where the method was not trained to tell, or the network did not run. Everything else
+            here is what it is given that they do.
         modes: the chosen mode first, then the others by falling mass.
         heatmap: calibrated distribution over positions of ``base_link``; None where the network
             did not run.
@@ -101,6 +106,7 @@ class Estimate:
     covariance: NDArray[np.float64] | None = None
     yaw_from_prior: bool = True
     confidence: float = 0.0
+    no_match: float | None = None
     modes: tuple[Mode, ...] = ()
     heatmap: Heatmap | None = None
     patch: Patch | None = None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,9 @@ from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.poses import is_positive_definite
 from cross_view_localizer.prior.prior import Prior, PriorRefusal
 from cross_view_localizer.views import View
+
+# A picture shows nothing where its levels' standard deviation, of 255, is below.
+UNIFORM = 2.0
 
 
 class Refused(Exception):
@@ -41,6 +45,40 @@ def checked_frame(frame: Frame | None) -> Frame:
             "as the camera's calibration says",
         )
     return frame
+
+
+def check_height(height: float, trained: tuple[float, float]) -> None:
+    """Refuse a camera at another height above the road, metres, than weights were trained for.
+
+    Raises:
+        Refused: as said.
+    """
+    low, high = trained
+    if not low <= height <= high:
+        raise Refused(
+            Reason.BAD_CAMERA_INFO,
+            f"camera {height:g} m above the road: the weights were trained for {low:g} to {high:g} "
+            "m; check the camera's extrinsics and base_height",
+        )
+
+
+def check_picture(view: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> None:
+    """Refuse a view that shows nothing: black, white or covered.
+
+    Args:
+        view: (h, w, 3), averaged down, which leaves little of a sensor's noise.
+        mask: (h, w), 1 where there is picture; None: everywhere.
+
+    Raises:
+        Refused: as said.
+    """
+    spread = float(cv2.meanStdDev(view, mask=mask)[1].max())
+    if spread < UNIFORM:
+        raise Refused(
+            Reason.BAD_IMAGE,
+            f"uniform picture: its levels spread by {spread:.1f} of 255, expected at least "
+            f"{UNIFORM:g}; is the lens covered, or the exposure off?",
+        )
 
 
 def checked_earlier(frame: Frame, view: View) -> tuple[tuple[Frame, Motion], ...]:
@@ -122,6 +160,7 @@ class Judged:
         modes: the chosen one first.
         image_position: (2,) what the image alone says, metres.
         image_covariance: (2, 2) of that, m².
+        no_match: probability that image and map do not show the same place; None: not told.
     """
 
     prior: Prior
@@ -130,13 +169,19 @@ class Judged:
     modes: Sequence[Mode]
     image_position: NDArray[np.float64]
     image_covariance: NDArray[np.float64]
+    no_match: float | None = None
 
 
 def gate(config: LocalizerConfig, judged: Judged) -> tuple[Reason, str] | None:
-    """Return why an answer is not to be trusted; None where it is."""
+    """Return why an answer is not to be trusted; None where it is.
+
+    The first of several reasons is the one behind the others: a heading beyond what is searched
+    looks like another place, and with another place's picture σ, modes and distance mean nothing.
+    """
     return (
         _sound(judged.covariance)
         or _heading_searched(config.heading_sigmas, judged)
+        or _matching(config.max_no_match, judged.no_match)
         or _certain(config.max_std, judged.covariance)
         or _alone(config.max_second_mode, judged.modes)
         or _agreeing(config.max_prior_distance, judged)
@@ -162,6 +207,15 @@ def _heading_searched(sigmas: float, judged: Judged) -> _Verdict:
     return Reason.HEADING_TOO_WIDE, (
         f"prior heading with σ {math.degrees(sigma):.1f}°: {sigmas:g} σ leave the "
         f"±{math.degrees(searched):.1f}° that this model searches"
+    )
+
+
+def _matching(limit: float, no_match: float | None) -> _Verdict:
+    if no_match is None or no_match <= limit:
+        return None
+    return Reason.NO_MATCH, (
+        f"image and map show different places with probability {no_match:.3g}: expected at most "
+        f"{limit:g}; is the camera covered, or the map of elsewhere or out of date?"
     )
 
 

@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 # A map this many times coarser than the model's aerial pictures is worth a word.
 COARSE_MAP = 1.5
+# And this many times: road marks, which the models live on, are gone.
+TOO_COARSE_MAP = 3.0
 
 
 class Localizer:
@@ -107,6 +109,12 @@ class Localizer:
             warn=warn,
         )
         wanted = model.model.view.aerial_gsd
+        if satellite_map.gsd > TOO_COARSE_MAP * wanted:
+            satellite_map.close()
+            raise ValueError(
+                f"map {config.map} has {satellite_map.gsd:.2f} m per pixel, the model was made for "
+                f"{wanted:.2f}: expected at most {TOO_COARSE_MAP * wanted:.2f}; give a finer map"
+            )
         if satellite_map.gsd > COARSE_MAP * wanted:
             warn(
                 f"map {config.map} has {satellite_map.gsd:.2f} m per pixel, the model was made for "
@@ -239,10 +247,20 @@ class Localizer:
         except ValueError as error:  # NaN, which half precision can bring about
             raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
 
+    def _no_match(self, answer: Answer) -> float | None:
+        """Return the calibrated probability of no match; None where the method does not tell."""
+        if answer.no_match is None:
+            return None
+        try:
+            return float(self.calibration.no_match(answer.no_match))
+        except ValueError as error:  # NaN, as in the scores
+            raise Refused(Reason.INTERNAL_ERROR, str(error)) from error
+
     def _answer(self, question: Question, answer: Answer) -> Estimate:
         """Take what the image says of the reference point to base_link and through the gates."""
         frame, place, searched = question.frame, question.place, question.searched
         config, prior, own = self.config, place.prior, self._belief(answer, searched)
+        no_match = self._no_match(answer)
         reference = searched.grid.up if self._offsets_from_up else place.azimuth
         reference -= question.azimuth
         pose, covariance = image_pose, image_covariance = self._at_base(own, place, reference)
@@ -260,6 +278,7 @@ class Localizer:
             modes,
             np.array(image_pose[:2]),
             image_covariance[:2, :2],
+            no_match,
         )
         refused = gate(config, judged)
         finite = bool(np.isfinite(covariance).all())
@@ -272,7 +291,9 @@ class Localizer:
             pose=None if refused else pose,
             covariance=None if refused else bounds,
             yaw_from_prior=not self.view.estimates_heading,
-            confidence=heatmap.mass_within(pose[:2], config.confidence_radius),
+            confidence=(1 - (no_match or 0.0))
+            * heatmap.mass_within(pose[:2], config.confidence_radius),
+            no_match=no_match,
             modes=tuple(modes),
             heatmap=heatmap,
             patch=searched.patch,

@@ -35,6 +35,8 @@ class LocalizerConfig:
         heading_sigmas: a heading is too wide when so many standard deviations leave the headings
             that the model searches.
         min_coverage: a smaller share of imagery under the patch is refused.
+        max_no_match: a greater probability that image and map do not show the same place is
+            refused; one: none is.
         max_std: a greater standard deviation (major axis), metres, is too uncertain.
         max_second_mode: a second mode of more mass, as a share of the chosen one's, is too strong.
         max_prior_distance: a result further from the prior than so many standard deviations (of
@@ -66,6 +68,7 @@ class LocalizerConfig:
     searchable_half: float | None = None
     heading_sigmas: float = 1.0
     min_coverage: float = 0.5
+    max_no_match: float = 0.5
     max_std: float = 10.0
     max_second_mode: float = 1.0
     max_prior_distance: float = 3.4
@@ -97,6 +100,7 @@ class LocalizerConfig:
             "max_modes": (1, 100),
             "prior_sigmas": (0.0, 10.0),
             "heading_sigmas": (0.0, 10.0),
+            "max_no_match": (0.0, 1.0),
             "max_std": (0.0, math.inf),
             "max_second_mode": (0.0, math.inf),
             "max_prior_distance": (0.0, math.inf),

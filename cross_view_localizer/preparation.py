@@ -15,6 +15,8 @@ from cross_view_localizer.camera.view_maker import ViewMaker
 from cross_view_localizer.estimate import Estimate, Frame, Motion, Reason, refusal
 from cross_view_localizer.gates import (
     Refused,
+    check_height,
+    check_picture,
     check_reach,
     checked_earlier,
     checked_frame,
@@ -112,7 +114,7 @@ class Preparation:
         view = model.model.view
         self.view, self.config, self._timed = view, config, timed
         self.offsets_from_up = view.ground == "pinhole" and not view.heading_up
-        self._reference = model.reference_point
+        self._reference, self._heights = model.reference_point, model.camera_heights
         self._trained_half = model.metadata.get("searchable_half")
         self._imagery = imagery
         self._searcher = Searcher(imagery, view, _keeping(config), timed)
@@ -145,6 +147,7 @@ class Preparation:
         frame = checked_frame(frame)
         earlier = checked_earlier(frame, self.view)
         maker = self._view_maker(frame)
+        check_height(maker.height, self._heights)
         place = self._place(checked_prior(prior, self._needs_heading), frame, maker.azimuth)
         half = self.searchable_half if grid is None else min(grid.extent) / 2
         check_reach(place.prior, self.config.prior_sigmas, half)
@@ -152,9 +155,11 @@ class Preparation:
         with self._timed("view"):
             turn = float(wrap_angle(searched.grid.up - place.azimuth))
             image, rotation = self._facing(maker, frame, turn)
+            check_picture(image, maker.mask)
             pictures = [self._facing(maker, one, turn)[0] for one, _ in earlier]
         motions = [self._motion(maker, frame, motion, turn) for _, motion in earlier]
-        ground = Ground(image, maker.intrinsics, rotation, maker.height, pictures, motions)
+        calibration = (maker.intrinsics, rotation, maker.height)
+        ground = Ground(image, *calibration, pictures, motions, maker.mask)
         return Question(frame, place, searched, ground, maker.azimuth)
 
     @property

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
+from rasterio.transform import from_origin
 
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.estimate import Estimate
@@ -214,6 +216,26 @@ def test_from_files(world: FlatWorld, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=says) as caught:
             Localizer.from_files(config)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("gsd", "warned"), [(0.6, 0), (1.0, 1), (2.0, None)])
+def test_a_map_much_coarser_than_the_models_pictures_is_refused(
+    tmp_path: Path, gsd: float, warned: int | None
+) -> None:
+    path = tmp_path / "coarse.tif"
+    noise = np.random.default_rng(1).integers(0, 256, (3, 200, 200), np.uint8)
+    profile = {"driver": "GTiff", "width": 200, "height": 200, "count": 3, "dtype": "uint8"}
+    placed = {"crs": "EPSG:32630", "transform": from_origin(620000.0, 5735000.0, gsd, gsd)}
+    with rasterio.open(path, "w", **profile, **placed) as file:
+        file.write(noise)
+    config = LocalizerConfig(model="correlation", model_config=SMALL, map=str(path), device="cpu")
+    warnings: list[str] = []
+    if warned is None:
+        with pytest.raises(ValueError, match=r"2\.00 m per pixel, [^\n]*expected at most 1\.50"):
+            Localizer.from_files(config, warnings.append)
+    else:
+        Localizer.from_files(config, warnings.append)
+        assert len([text for text in warnings if "m per pixel" in text]) == warned
 
 
 @pytest.mark.parametrize(

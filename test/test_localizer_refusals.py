@@ -13,6 +13,7 @@ from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, 
 from torch import Tensor
 
 from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.camera.camera import Camera
 from cross_view_localizer.estimate import Estimate, Frame, Reason
 from cross_view_localizer.gates import Judged, gate
 from cross_view_localizer.grid import Grid
@@ -24,7 +25,7 @@ from cross_view_localizer.models.contract import (
     Scores,
     log_softmax_map,
 )
-from cross_view_localizer.models.weights import LoadedModel
+from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from cross_view_localizer.prior.prior import PriorRefusal
 from cross_view_localizer.views import View
 
@@ -41,6 +42,7 @@ class Scripted(CrossViewModel):
         self.blobs = blobs
         self.offsets = torch.zeros(1)
         self.fails: Exception | None = None
+        self.no_match: float | None = None
 
     def encode_aerial(self, image: Tensor) -> Any:
         return image
@@ -60,7 +62,8 @@ class Scripted(CrossViewModel):
         ]
         logits = torch.logsumexp(torch.stack(layers), dim=0)[None, None]
         logits = logits.expand(1, len(self.offsets), size, size)
-        return Scores(log_softmax_map(logits), self.offsets)
+        told = None if self.no_match is None else torch.tensor([self.no_match])
+        return Scores(log_softmax_map(logits), self.offsets, no_match=told)
 
 
 SURE = (23.5, 23.5, 1.0, 0.0)
@@ -76,8 +79,13 @@ def frame(world: FlatWorld) -> Frame:
     return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)
 
 
-def scripted(world: FlatWorld, model: CrossViewModel, **config: Any) -> Localizer:
-    loaded = LoadedModel(model, "scripted", {}, Calibration(), {}, "scripted-1")
+def scripted(
+    world: FlatWorld,
+    model: CrossViewModel,
+    calibration: Calibration | None = None,
+    **config: Any,
+) -> Localizer:
+    loaded = LoadedModel(model, "scripted", {}, calibration or Calibration(), {}, "scripted-1")
     return Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False, **config))
 
 
@@ -136,6 +144,71 @@ def test_a_camera_that_cannot_give_the_view(world: FlatWorld, frame: Frame) -> N
     assert "above the road" in refused(
         front.localize(below, prior_at(0, 0, 0.0)), Reason.BAD_CAMERA_INFO
     )
+
+
+def test_a_camera_higher_or_lower_than_the_weights_know(world: FlatWorld, frame: Frame) -> None:
+    known = LoadedModel(
+        Scripted(SURE), "scripted", {}, Calibration(), {"camera_heights": [1.0, 3.6]}, "scripted-1"
+    )
+    front = Localizer(known, world.satellite_map, LocalizerConfig(warm_up=False))
+    prior = prior_at(0, 0, 0.0)
+    for height in (10.0, 0.8):
+        detail = refused(
+            front.localize(replace(frame, camera_in_base=mounting(1.0, 0.0, height)), prior),
+            Reason.BAD_CAMERA_INFO,
+        )
+        assert f"camera {height:g} m above the road" in detail and "1 to 3.6 m" in detail
+        # Weights that say nothing take any height.
+        silent = scripted(world, Scripted(SURE))
+        assert silent.localize(replace(frame, camera_in_base=mounting(1.0, 0.0, height)), prior).ok
+    assert front.localize(frame, prior).ok
+
+
+@pytest.mark.parametrize("said", [[3.6, 1.0], [1.0], "high", [-1.0, 2.0]])
+def test_heights_that_make_no_sense_are_refused_with_the_weights(
+    world: FlatWorld, said: Any
+) -> None:
+    loaded = LoadedModel(
+        Scripted(SURE), "scripted", {}, Calibration(), {"camera_heights": said}, "scripted-1"
+    )
+    with pytest.raises(WeightsError, match="camera_heights") as caught:
+        Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False))
+    assert "\n" not in str(caught.value)
+
+
+def test_cameras_that_a_padded_view_cannot_be_made_from(world: FlatWorld, frame: Frame) -> None:
+    front = scripted(world, Scripted(SURE, view=replace(VIEW, pad=True)))
+    prior = prior_at(0, 0, 0.0)
+    assert front.localize(frame, prior).ok
+    assert front.localize(with_field(frame, 120, (320, 200)), prior).ok
+    narrow = with_field(frame, 30, (320, 240))
+    detail = refused(front.localize(narrow, prior), Reason.BAD_CAMERA_INFO)
+    assert "field of view of 30.0 degrees: expected at least 35" in detail
+    strip = with_field(frame, 90, (600, 50))
+    detail = refused(front.localize(strip, prior), Reason.BAD_CAMERA_INFO)
+    assert "of the view would be picture: expected at least 15%" in detail
+
+
+def with_field(frame: Frame, degrees: float, size: tuple[int, int]) -> Frame:
+    """The frame of a camera of a horizontal field of view and a size, its picture noise."""
+    focal = size[0] / 2 / math.tan(math.radians(degrees / 2))
+    matrix = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1]])
+    noise = np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8)
+    return replace(frame, image=noise, camera=Camera("pinhole", *size, matrix))
+
+
+@pytest.mark.parametrize("pad", [False, True])
+@pytest.mark.parametrize("level", [0, 90, 255])
+def test_a_picture_that_shows_nothing(
+    world: FlatWorld, frame: Frame, level: int, pad: bool
+) -> None:
+    front = scripted(world, Scripted(SURE, view=replace(VIEW, pad=pad, ground_width=48)))
+    # As a covered lens gives it: a little noise, and a tint.
+    noise = np.random.default_rng(1).normal(level, 2.0, frame.image.shape) + (0.0, 4.0, -3.0)
+    for image in (np.full_like(frame.image, level), noise.clip(0, 255).astype(np.uint8)):
+        estimate = front.localize(replace(frame, image=image), prior_at(0, 0, 0.0))
+        assert "uniform picture" in refused(estimate, Reason.BAD_IMAGE)
+    assert front.localize(frame, prior_at(0, 0, 0.0)).ok
 
 
 @pytest.mark.parametrize("reason", ["no_fix", "stale_prior"])
@@ -249,6 +322,75 @@ def test_a_second_mode_too_strong(world: FlatWorld, frame: Frame) -> None:
     assert (estimate.modes[1].x, estimate.modes[1].y) == pytest.approx((-9.5, 0), abs=0.01)
     lenient = scripted(world, Scripted(*blobs), max_second_mode=0.5, max_std=100)
     assert lenient.localize(frame, prior_at(0, 0, 0.0)).ok
+
+
+def telling(no_match: float | None, *blobs: tuple[float, float, float, float]) -> Scripted:
+    model = Scripted(*(blobs or (SURE,)))
+    model.no_match = no_match
+    return model
+
+
+def test_no_match_is_refused_and_keeps_the_raw_answer(world: FlatWorld, frame: Frame) -> None:
+    sure = scripted(world, telling(None)).localize(frame, prior_at(3, 4, 0.3))
+    wrong = scripted(world, telling(0.8)).localize(frame, prior_at(3, 4, 0.3))
+    detail = refused(wrong, Reason.NO_MATCH)
+    assert "probability 0.8: expected at most 0.5" in detail
+    assert wrong.no_match == pytest.approx(0.8)
+    # Given a match, everything is what it is without that probability.
+    assert (
+        wrong.raw_pose == sure.raw_pose and wrong.heatmap is not None and sure.heatmap is not None
+    )
+    np.testing.assert_array_equal(wrong.raw_covariance, sure.raw_covariance)
+    np.testing.assert_array_equal(wrong.heatmap.log_mass, sure.heatmap.log_mass)
+    assert wrong.confidence == pytest.approx(0.2 * sure.confidence)
+
+
+def test_a_model_that_does_not_tell_is_not_gated(world: FlatWorld, frame: Frame) -> None:
+    estimate = scripted(world, telling(None), max_no_match=0.0).localize(frame, prior_at(0, 0, 0.0))
+    assert estimate.ok and estimate.no_match is None and estimate.confidence > 0.9
+
+
+def test_the_gate_on_no_match_moves_and_opens(world: FlatWorld, frame: Frame) -> None:
+    model = telling(0.4)
+    front, prior = scripted(world, model), prior_at(0, 0, 0.0)
+    assert front.localize(frame, prior).ok
+    front.adjust(replace(front.config, max_no_match=0.3))
+    refused(front.localize(frame, prior), Reason.NO_MATCH)
+    model.no_match = 1.0
+    front.adjust(replace(front.config, max_no_match=1.0))
+    estimate = front.localize(frame, prior)
+    assert estimate.ok and estimate.no_match == 1.0 and estimate.confidence == 0.0
+    with pytest.raises(ValueError, match="max_no_match 1.5: expected between 0 and 1"):
+        LocalizerConfig(max_no_match=1.5)
+
+
+def test_the_calibrated_probability_is_what_the_gate_sees(world: FlatWorld, frame: Frame) -> None:
+    lenient = Calibration(no_match_scale=0.5, no_match_shift=-1.0)
+    estimate = scripted(world, telling(0.6), lenient).localize(frame, prior_at(0, 0, 0.0))
+    odds = math.sqrt(0.6 / 0.4) / math.e
+    assert estimate.ok and estimate.no_match == pytest.approx(odds / (1 + odds))
+
+
+def test_no_match_is_named_before_what_follows_from_it(world: FlatWorld, frame: Frame) -> None:
+    prior = prior_at(0, 0, 0.0)
+    blobs = ((4.0, 23.5, 6.0, 0.0), (43.0, 23.5, 6.0, -0.1))
+    strict: dict[str, Any] = {"max_std": 1.0, "max_second_mode": 0.1, "max_prior_distance": 0.1}
+    estimate = scripted(world, telling(0.9, *blobs), **strict).localize(frame, prior)
+    refused(estimate, Reason.NO_MATCH)
+    found = scripted(world, telling(0.1, *blobs), **strict).localize(frame, prior)
+    refused(found, Reason.TOO_UNCERTAIN)
+    # A heading beyond those that are searched explains no match, and not the other way round.
+    judged = Judged(prior, 0.01, np.eye(3), [], np.zeros(2), np.eye(2), no_match=0.9)
+    verdict = gate(LocalizerConfig(), judged)
+    assert verdict is not None and verdict[0] is Reason.HEADING_TOO_WIDE
+
+
+@pytest.mark.parametrize("broken", [math.nan, 1.5, -0.1])
+def test_a_probability_that_is_none(world: FlatWorld, frame: Frame, broken: float) -> None:
+    front = scripted(world, telling(broken), max_no_match=1.0)
+    estimate = front.localize(frame, prior_at(0, 0, 0.0))
+    assert "probability of no match" in refused(estimate, Reason.INTERNAL_ERROR)
+    assert estimate.raw_pose is None and estimate.no_match is None
 
 
 @pytest.mark.parametrize("variance", [math.nan, -1.0, 0.0])

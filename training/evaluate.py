@@ -1,7 +1,8 @@
 """Measure weights as on a vehicle, beside the controls:
 ``python -m training.evaluate --weights front``.
 
-Rows of any reader go through the front door; without one, the frames of the town benchmark.
+Rows of any reader go through the front door; without one, the frames of the town benchmark, of one
+or several editions: each is a block of rows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import torch
 
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.weights import WeightsError, load
-from training.measuring.benchmark import Job, about, held_out, measured, write
+from training.measuring.benchmark import Job, about, looks_of, measured
+from training.measuring.disturbed import DISTURBANCES
+from training.measuring.looks import write
 
 
 def evaluate(
@@ -22,6 +25,8 @@ def evaluate(
     out: Path = Path("runs/evaluation"),
     split: str = "validation",
     blind: str | None = None,
+    robust: bool = False,
+    editions: list[str] | None = None,
     data: dict[str, Any] | None = None,
     root: str | None = None,
     towns: int = 50,
@@ -41,6 +46,9 @@ def evaluate(
         out: folder to write to.
         split: "validation" to choose by; "test" for a released row only: runs are counted.
         blind: weights of the aerial-only control.
+        robust: rows with what is wrong on purpose too: covered camera, another town's map, camera
+            height, heading.
+        editions: of the town benchmark, such as "[town-v1,town-v2,town-v2-other]"; None: town-v1.
         data: "reader": its name, and its options; None: the town benchmark.
         root: of the dataset, where it is not among the options.
         towns: how many of the split's towns; frames: of each; cache: else cache/town.
@@ -56,9 +64,17 @@ def evaluate(
     jobs = [Job("ours", model), Job("shuffled", model, shuffled=True)]
     if blind:
         jobs.insert(1, Job("aerial only", load(blind)))
-    reader = held_out(model.model.view, split, data, root, (towns, frames), cache, workers)
-    found = {job.name: measured(job, reader, config, limit, batch_size, workers) for job in jobs}
-    write(out, found, about(model, weights, reader, out))
+    if robust:
+        jobs += [Job(one.name, model, disturbance=one) for one in DISTURBANCES]
+    size = (towns, frames)
+    readers = looks_of(
+        model.model.view, split, editions, data, root=root, size=size, cache=cache, workers=workers
+    )
+    found = {
+        look: {job.name: measured(job, reader, config, limit, batch_size, workers) for job in jobs}
+        for look, reader in readers.items()
+    }
+    write(out, found, about(model, weights, readers, out))
     print((out / "table.md").read_text())
 
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -21,6 +24,8 @@ class Calibration:
         moments: what the covariance sums over, about the chosen mode: "all" mass (consistent: then
             the expected squared error is the covariance), the mode's "basin", or a "radius".
         radius: metres, for "radius".
+        no_match_scale, no_match_shift: the log-odds that the pictures do not show the same place
+            are multiplied by the one, then the other is added.
     """
 
     temperature: float = 1.0
@@ -29,9 +34,11 @@ class Calibration:
     background: float = 0.0
     moments: str = "all"
     radius: float = 10.0
+    no_match_scale: float = 1.0
+    no_match_shift: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "radius"):
+        for name in ("temperature", "radius", "no_match_scale"):
             if not (0 < getattr(self, name) < math.inf):
                 raise ValueError(
                     f"calibration {name} {getattr(self, name)}: expected a positive number"
@@ -39,12 +46,33 @@ class Calibration:
         for name in ("floor_std", "yaw_std"):
             if not (0 <= getattr(self, name) < math.inf):
                 raise ValueError(f"calibration {name} {getattr(self, name)}: expected zero or more")
+        if not math.isfinite(self.no_match_shift):
+            raise ValueError(
+                f"calibration no_match_shift {self.no_match_shift}: expected a finite number"
+            )
         if not 0 <= self.background < 1:
             raise ValueError(
                 f"calibration background {self.background}: expected a share in [0, 1)"
             )
         if self.moments not in ("all", "basin", "radius"):
             raise ValueError(f"calibration moments '{self.moments}': expected all, basin or radius")
+
+    def no_match(self, probability: ArrayLike) -> NDArray[np.float64]:
+        """Return the calibrated probability of no match from the network's, of the same shape.
+
+        sigmoid(scale · logit(p) + shift): the order of frames stays as it is; 0 and 1, which a
+        saturated network gives, stay 0 and 1.
+
+        Raises:
+            ValueError: a value outside 0 … 1, or NaN.
+        """
+        given = np.asarray(probability, dtype=np.float64)
+        if not ((given >= 0) & (given <= 1)).all():  # also NaN
+            worst = given[~((given >= 0) & (given <= 1))].flat[0]
+            raise ValueError(f"probability of no match {worst}: expected 0 to 1")
+        with np.errstate(divide="ignore"):
+            log_odds = np.log(given) - np.log1p(-given)
+        return 0.5 + 0.5 * np.tanh(0.5 * (self.no_match_scale * log_odds + self.no_match_shift))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` takes, ready for JSON."""

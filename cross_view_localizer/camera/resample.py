@@ -59,6 +59,9 @@ class Warp:
         target: of the pictures made: "pinhole" or "equirectangular".
         rotation: (3, 3) from the target's optical frame to the source's.
         scale: source pixels per target pixel, where that matters most.
+
+    Attributes:
+        seen: (height, width) uint8: 1 where all of a target's pixel shows the source, else 0.
     """
 
     def __init__(
@@ -74,7 +77,10 @@ class Warp:
         fine = target.resized(target.width * finer, target.height * finer)
         uv = np.stack(np.meshgrid(np.arange(fine.width), np.arange(fine.height)), axis=-1)
         at = shrunk.project(fine.ray(uv) @ rotation.T)
-        at = np.where(np.isfinite(at), at, -1e4).astype(np.float32)
+        found = np.isfinite(at).all(axis=-1)
+        blocks = found.reshape(target.height, finer, target.width, finer)
+        self.seen: NDArray[np.uint8] = blocks.all(axis=(1, 3)).astype(np.uint8)
+        at = np.where(found[..., None], at, -1e4).astype(np.float32)
         # Fixed point: as exact as OpenCV interpolates (1/32 px), and faster.
         self._maps = cv2.convertMaps(at[..., 0], at[..., 1], cv2.CV_16SC2)
         borders = {"equirectangular": cv2.BORDER_WRAP, "pinhole": cv2.BORDER_REPLICATE}

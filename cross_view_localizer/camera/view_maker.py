@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cross_view_localizer.camera.camera import OPTICAL_TO_BODY, Camera
+from cross_view_localizer.camera.padding import (
+    Padding,
+    check_field_of_view,
+    check_share,
+    kept_of,
+)
 from cross_view_localizer.camera.resample import Warp, halved, halvings, resized, rolled
 from cross_view_localizer.geo import RigidTransform, rotation_from_euler
 from cross_view_localizer.views import View
@@ -20,9 +26,9 @@ class ViewMaker:
     """Makes a model's ground view from a camera's pictures; one per camera, mounting and view.
 
     A pinhole camera gives a pinhole view: undistorted, cropped centrally to the view's aspect ratio
-    (or whole, where the view is stretched) and resized. A fisheye or equirectangular camera gives a
-    pinhole view that looks level along the camera's azimuth. An equirectangular camera gives a
-    panorama, levelled, its middle column along the camera's azimuth.
+    (or whole, where the view is stretched or padded) and resized. A fisheye or equirectangular
+    camera gives a pinhole view that looks level along the camera's azimuth. An equirectangular
+    camera gives a panorama, levelled, its middle column along the camera's azimuth.
 
     Args:
         camera: of the pictures.
@@ -39,6 +45,8 @@ class ViewMaker:
             azimuth, y left, z up).
         height: of the camera above the road, metres.
         azimuth: yaw of the camera's forward axis in ``base_link``, radians.
+        mask: (ground_height, ground_width) uint8, of padded views: 1 where there is picture, 0
+            where the view is black because the camera shows nothing; None: picture everywhere.
 
     Raises:
         ValueError: a view that the camera can't give, a camera that looks straight up or down,
@@ -75,14 +83,19 @@ class ViewMaker:
         self._mounting = rotation_from_euler(0, 0, -self.azimuth) @ camera_in_base.rotation
         self.rotation: NDArray[np.float64] = self._mounting
         self.intrinsics: NDArray[np.float64] = np.eye(3)
+        self.mask: NDArray[np.uint8] | None = None
         self._warp: Warp | None = None
         self._crop = (slice(None), slice(None))
+        self._padding = Padding(self._size, self._size)
         if view.ground == "panorama":
             self._prepare_panorama()
+        elif camera.kind == "pinhole" and view.pad:
+            self._prepare_whole_pinhole()
         elif camera.kind == "pinhole":
             self._prepare_pinhole()
         else:
             self._prepare_level_pinhole(field_of_view)
+        check_share(self.mask)
 
     def __call__(self, image: NDArray[np.uint8], turn: float = 0.0) -> NDArray[np.uint8]:
         """Return the view of a picture, both (H, W, 3) uint8 RGB.
@@ -108,7 +121,10 @@ class ViewMaker:
             width, height = self._size
             times = halvings(picture.shape[1], picture.shape[0], (2 * width, 2 * height))
             picture = rolled(halved(picture, times), turn)
-        return resized(picture, self._size)
+        made = resized(picture, self._padding.inner)
+        if self.mask is not None and self._warp is not None:
+            made = made * self.mask[self._padding.inside][..., None]
+        return self._padding.picture(made)
 
     def facing(
         self, image: NDArray[np.uint8], turn: float
@@ -142,14 +158,40 @@ class ViewMaker:
         else:
             width, height = _fit(camera.width, camera.height, *self._shape)
             if not self.view.stretch:
-                # Fast halvings need even sizes; the intrinsics account for what goes.
-                step = 1 << max(0, int(width / self._size[0]).bit_length() - 1)
-                width, height = max(1, width // step * step), max(1, height // step * step)
+                width, height = _halvable(width, height, width / self._size[0])
             left, top = (camera.width - width) // 2, (camera.height - height) // 2
             self._crop = (slice(top, top + height), slice(left, left + width))
             target = camera.cropped(left, top, width, height).resized(*self._size)
         assert target.matrix is not None
         self.intrinsics = target.matrix
+
+    def _prepare_whole_pinhole(self) -> None:
+        camera = self.camera
+        assert camera.matrix is not None
+        edges = kept_of(camera)
+        if camera.distortion:
+            width, height = (max(1, round(length)) for length in edges[1] - edges[0])
+            matrix = camera.matrix.copy()
+            matrix[:2, 2] -= edges.mean(axis=0) - (np.array([width, height]) - 1) / 2
+            whole = Camera("pinhole", width, height, matrix)
+        else:
+            # Whole pixels; the margin is for what rounding did to an edge.
+            left, top = (math.ceil(edge + 0.5 - 1e-6) for edge in edges[0])
+            right, bottom = (math.floor(edge + 0.5 + 1e-6) for edge in edges[1])
+            shrinks = max((right - left) / self._size[0], (bottom - top) / self._size[1])
+            width, height = _halvable(right - left, bottom - top, shrinks)
+            left, top = (left + right - width) // 2, (top + bottom - height) // 2
+            self._crop = (slice(top, top + height), slice(left, left + width))
+            whole = camera.cropped(left, top, width, height)
+        self._padding = Padding.of((whole.width, whole.height), self._size)
+        target = whole.resized(*self._padding.inner)
+        assert target.matrix is not None
+        self.intrinsics = self._padding.intrinsics(target.matrix)
+        self.mask = self._padding.mask
+        if camera.distortion:
+            scale = max(whole.width / target.width, whole.height / target.height)
+            self._warp = Warp(camera, target, np.eye(3), scale)
+            self.mask = _unless_full(self._padding.picture(self._warp.seen))
 
     def _undistorted_crop(self) -> Camera:
         """The largest central undistorted picture within the distorted size without empty rim."""
@@ -183,6 +225,8 @@ class ViewMaker:
         return self.camera.project(ideal.ray(uv))
 
     def _prepare_level_pinhole(self, field_of_view: float) -> None:
+        if self.view.pad:
+            check_field_of_view(field_of_view)
         if not 0 < field_of_view <= math.radians(150):
             raise ValueError(
                 f"field of view of {math.degrees(field_of_view):g} degrees: expected up to 150"
@@ -200,6 +244,8 @@ class ViewMaker:
             )
         scale = float(np.linalg.norm(here[0] - here[1]))
         self._warp = Warp(self.camera, Camera("pinhole", width, height, matrix), turn, scale)
+        if self.view.pad:
+            self.mask = _unless_full(self._warp.seen)
 
     def _prepare_panorama(self) -> None:
         if self.camera.kind != "equirectangular":
@@ -220,6 +266,19 @@ def _fit(width: int, height: int, wanted_width: int, wanted_height: int) -> tupl
     """The largest size of the wanted aspect ratio (to whole pixels) that fits."""
     scale = min(width / wanted_width, height / wanted_height)
     return max(1, round(wanted_width * scale)), max(1, round(wanted_height * scale))
+
+
+def _halvable(width: int, height: int, shrinks: float) -> tuple[int, int]:
+    """The size less a rim, thinner than a pixel shrunk by ``shrinks``, that halves fast.
+
+    Fast halvings need even sizes; the intrinsics account for what goes.
+    """
+    step = 1 << max(0, int(shrinks).bit_length() - 1)
+    return max(1, width // step * step), max(1, height // step * step)
+
+
+def _unless_full(mask: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    return None if mask.all() else mask
 
 
 def _border(width: float, height: float) -> NDArray[np.float64]:

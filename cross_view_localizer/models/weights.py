@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -42,7 +43,7 @@ class LoadedModel:
         calibration: fitted on held-out frames, the default where the file holds none.
         metadata: whatever the training wrote (command, seeds, hours, validation metrics,
             "reference_point", "searchable_half" in metres, "searchable_yaw" in radians: how wrong
-            the given heading may be …).
+            the given heading may be, "camera_heights" [lowest, highest] in metres …).
         identifier: name and hash of the weights, for ``~/estimate``.
     """
 
@@ -73,6 +74,24 @@ class LoadedModel:
                 "expected (forward, left) in metres"
             )
         return lever
+
+    @property
+    def camera_heights(self) -> tuple[float, float]:
+        """How high above the road a camera may be, metres; any height where nothing is said.
+
+        Raises:
+            WeightsError: not two heights in order.
+        """
+        said = self.metadata.get("camera_heights", (0.0, math.inf))
+        try:
+            low, high = (float(height) for height in said)
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not 0 <= low < high:
+            raise WeightsError(
+                f"weights with camera_heights {said!r}: expected [lowest, highest], metres"
+            )
+        return low, high
 
 
 def resolve(path: str | Path) -> Path:

@@ -239,6 +239,12 @@ class PriorEstimator:
             belief = beliefs[0] if len(beliefs) == 1 else self._combined(*beliefs)
         return _published(belief, stamp, self.config)
 
+    def odometry_at(self, stamp: int) -> complex | None:
+        """Return ``base_link``, x + iy, in the odometry's own frame; None where it says nothing."""
+        with self._lock:
+            pose = self._buffers.odometry.at(stamp)
+        return None if pose is None else pose.position
+
     def _beliefs(self, stamp: int) -> list[GaussianPose]:
         buffers = self._buffers
         initial = from_initial(buffers, stamp)

@@ -253,6 +253,8 @@ class Activity:
             reason = str(estimate.reason.value)
             self._status.count(f"refused.{reason}")
             self._reporter.warn("refusal", f"no pose ({reason}): {estimate.detail}", kind=reason)
+        if estimate.no_match is not None:
+            self._status.found("no_match", estimate.no_match)
         for stage, milliseconds in estimate.timing.items():
             self._status.took(stage, milliseconds)
         if published:

@@ -27,6 +27,7 @@ def localizer_config(parameters: Parameters) -> LocalizerConfig:
         fuse_prior=p.fuse_prior,
         searchable_half=p.searchable_half or None,
         min_coverage=p.min_coverage,
+        max_no_match=p.max_no_match,
         max_std=p.max_std,
         max_second_mode=p.max_second_mode,
         max_prior_distance=p.max_prior_distance,

@@ -16,6 +16,7 @@ from cross_view_localizer.grid import Grid
 
 # Rows and columns of x, y, yaw in a row-major 6 x 6 covariance.
 _AXES = (0, 1, 5)
+NOT_TOLD = -1.0  # no_match of a method that does not tell, or where the network never ran
 
 
 def header(stamp: int, frame: str) -> Header:
@@ -107,6 +108,9 @@ def estimate_message(estimate: Estimate, frame: str) -> Any:
     made.yaw_from_prior = estimate.yaw_from_prior
     made.prior_fused = estimate.prior_fused
     made.confidence = _finite(estimate.confidence)
+    no_match = estimate.no_match
+    told = no_match is not None and math.isfinite(no_match)
+    made.no_match = no_match if told else NOT_TOLD
     _fill_prior(made, estimate)
     _fill_patch(made, estimate)
     made.modes = [

@@ -223,6 +223,13 @@ class Parameters:
     )
 
     # Gates
+    max_no_match: float = _live(
+        0.5,
+        "larger probability that image and map do not show the same place refuses the pose; "
+        "1: no limit",
+        0.0,
+        1.0,
+    )
     max_std: float = _live(
         10.0, "larger standard deviation (major axis) refuses the pose", 0.1, 1000.0, unit="m"
     )
@@ -249,7 +256,7 @@ class Parameters:
     )
     confidence_radius: float = _live(
         3.0,
-        "~/estimate's confidence is the probability within this of the pose",
+        "~/estimate's confidence is the probability of being within this of the pose",
         0.0,
         100.0,
         unit="m",

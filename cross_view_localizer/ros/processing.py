@@ -14,6 +14,7 @@ from cross_view_localizer.localizer import Localizer
 from cross_view_localizer.prior.prior import Prior, PriorEstimator, PriorRefusal
 from cross_view_localizer.ros.incoming import conversions
 from cross_view_localizer.ros.incoming.cameras import Cameras
+from cross_view_localizer.ros.incoming.frozen import FrozenCamera
 from cross_view_localizer.ros.incoming.images import (
     ConversionError,
     compressed_to_rgb,
@@ -69,6 +70,7 @@ class Processor:
         self.parameters, self._localizer = parameters, localizer
         self._prior, self._inputs, self._transforms = prior, inputs, transforms
         self._cameras, self._stopping = cameras, stopping
+        self._frozen = FrozenCamera()
         self._mount: tuple[tuple[str, int], RigidTransform] | None = None
 
     def process(self, job: Job) -> Estimate:
@@ -79,6 +81,9 @@ class Processor:
             frame = self._frame(job)
             timing["decode"] = (time.perf_counter() - begun) * 1e3
             prior = self._awaited_prior(job.stamp, timing)
+            place = self._prior.odometry_at(job.stamp)
+            if frozen := self._frozen.says(frame.image, job.stamp, place, prior):
+                raise _Refused(Reason.BAD_IMAGE, frozen)
         except _Refused as refused:
             estimate = refusal(job.stamp, refused.reason, refused.detail)
             return replace(estimate, timing=timing, model_id=self._localizer.model_id)

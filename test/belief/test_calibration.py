@@ -32,8 +32,32 @@ def gaussian(x: float, y: float, std: float) -> NDArray[np.float64]:
 
 
 def test_values_survive_the_weights_file() -> None:
-    values = Calibration(1.7, 0.3, 0.02, 0.05, "radius", 8.0)
+    values = Calibration(1.7, 0.3, 0.02, 0.05, "radius", 8.0, 0.7, -1.5)
     assert Calibration.from_dict(values.to_dict()) == values
+
+
+def test_a_file_from_before_no_match_loads_as_it_was() -> None:
+    old = {"temperature": 1.7, "floor_std": 0.3, "yaw_std": 0.02, "background": 0.05}
+    loaded = Calibration.from_dict({**old, "moments": "radius", "radius": 8.0})
+    assert loaded == Calibration(1.7, 0.3, 0.02, 0.05, "radius", 8.0)
+    given = np.array([0.0, 1e-6, 0.2, 0.5, 0.999, 1.0])
+    np.testing.assert_allclose(loaded.no_match(given), given, rtol=1e-9)
+
+
+def test_no_match_is_scaled_and_shifted_in_log_odds() -> None:
+    calibration = Calibration(no_match_scale=2.0, no_match_shift=math.log(3.0))
+    # Odds of 1 : 4 become 3 · (1 : 16).
+    assert calibration.no_match(0.2) == pytest.approx(3 / 19)
+    saturated = np.array([0.0, 1.0])
+    np.testing.assert_array_equal(calibration.no_match(saturated), saturated)
+    rising = calibration.no_match(np.linspace(0.01, 0.99, 99))
+    assert rising.shape == (99,) and (np.diff(rising) > 0).all()
+
+
+@pytest.mark.parametrize("value", [math.nan, -0.01, 1.01, math.inf])
+def test_what_is_no_probability_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=f"no match {value}: expected 0 to 1"):
+        Calibration().no_match(np.array([0.5, value]))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +69,8 @@ def test_values_survive_the_weights_file() -> None:
         ("yaw_std", math.inf),
         ("background", 1.0),
         ("moments", "some"),
+        ("no_match_scale", 0.0),
+        ("no_match_shift", math.nan),
         ("colour", 1.0),
     ],
 )

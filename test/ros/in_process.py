@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import DOMAIN
+from harness import DOMAIN, Peer
 
 rclpy = pytest.importorskip("rclpy")
 
@@ -50,3 +50,13 @@ def node_here(spinning: bool = False, **parameters: Any) -> Iterator[LocalizerNo
             thread.join(10.0)
         node.destroy_node()
         context.try_shutdown()
+
+
+@contextlib.contextmanager
+def peer_here() -> Iterator[Peer]:
+    """Make a peer of that node."""
+    peer = Peer(OWN_DOMAIN)
+    try:
+        yield peer
+    finally:
+        peer.close()

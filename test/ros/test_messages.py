@@ -82,11 +82,18 @@ def test_refusal_is_told_without_a_nan() -> None:
     prior = Prior(7, 1.0, 2.0, None, np.diag([4.0, 4.0, 3.3]), 0.5, "fix")
     message = estimate_message(refusal(7, Reason.NO_FIX, "no fix yet", prior), "map")
     assert (message.status, message.reason, message.detail) == (1, "no_fix", "no fix yet")
-    assert not message.has_pose and not message.has_patch
+    assert not message.has_pose and not message.has_patch and message.no_match == -1.0
     assert message.has_prior and not message.prior_has_yaw
     assert message.prior.covariance[35] == 0.0 and message.prior.covariance[0] == 4.0
     broken = Prior(7, math.nan, 2.0, 0.1, np.diag([4.0, 4.0, 3.3]), math.inf, "fix")
     assert not estimate_message(refusal(7, Reason.NO_FIX, "", broken), "map").has_prior
+
+
+@pytest.mark.parametrize(
+    ("no_match", "said"), [(None, -1.0), (0.0, 0.0), (0.7, 0.7), (math.nan, -1.0)]
+)
+def test_no_match_is_told_where_it_is_known(no_match: float | None, said: float) -> None:
+    assert estimate_message(answer(no_match=no_match), "map").no_match == said
 
 
 def test_held_back_pose_is_in_the_estimate() -> None:

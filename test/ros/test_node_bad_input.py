@@ -167,6 +167,25 @@ def test_broken_image_is_skipped(node: Peer, stamp: int, spoil: Callable[[Any], 
     counted(node, "localization", "refused.bad_image")
 
 
+def test_a_picture_that_stays_while_the_vehicle_drives_is_refused(node: Peer, stamp: int) -> None:
+    picture, x = world.render(HERE), HERE[0]
+
+    def answered(step: int, ahead: float, image: Any) -> Any:
+        at = stamp + step * SECOND
+        send_prior(node, at, fix_message(at, *world.wgs84((x + ahead, *HERE[1:])), 1.0))
+        node.send_image(at, image)
+        return estimate_of(node, at)
+
+    assert answered(0, 0.0, picture).status == 0
+    # Within three standard deviations of both fixes: the vehicle may be standing.
+    assert answered(1, 4.0, picture).reason != "bad_image"
+    answered(2, 9.0, picture)
+    detail = refused(node, stamp + 2 * SECOND, "bad_image")
+    assert "stayed the same for 2.0 s while the vehicle moved by" in detail
+    again = world.render((x + 11.0, *HERE[1:]))
+    assert answered(3, 11.0, again).status == 0
+
+
 def test_image_of_another_size_than_its_camera_info(node: Peer, stamp: int) -> None:
     send_prior(node, stamp)
     node.publish("/camera_info", info_message(stamp, 320, 100))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import weakref
 from collections.abc import Iterator
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NODE, Peer
-from in_process import OWN_DOMAIN, node_here
+from harness import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NODE
+from in_process import node_here, peer_here
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_messages import SECOND
 
@@ -24,15 +23,6 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-@contextlib.contextmanager
-def peer_here() -> Iterator[Peer]:
-    peer = Peer(OWN_DOMAIN)
-    try:
-        yield peer
-    finally:
-        peer.close()
 
 
 def held(node: Any) -> dict[str, weakref.ref[Any]]:

@@ -124,7 +124,7 @@ def test_mistakes_change_nothing(node: Peer, stamp: int) -> None:
 
 def test_gates_rates_and_offsets_are_live() -> None:
     live = {row.name for row in table() if row.metadata["live"]}
-    assert {"max_std", "max_second_mode", "min_coverage", "searchable_half"} <= live
+    assert {"max_std", "max_no_match", "max_second_mode", "min_coverage", "searchable_half"} <= live
     assert {"max_rate", "heatmap_rate", "diagnostics_period", "map_offset"} <= live
     assert not {"weights", "map", "device", "heading_source", "camera_model", "datum"} & live
     assert Parameters().max_rate == 0.0

@@ -40,6 +40,10 @@ class Told:
             self.status.arrived(topic)
         self._sections = Sections(ros_node, self.status)
 
+    def values(self, section: str) -> dict[str, str]:
+        (found,) = (s for s in self._sections.of(ACTIVE) if s.name.endswith(f": {section}"))
+        return {pair.key: pair.value for pair in found.values}
+
     def __call__(self, facts: Facts = ACTIVE) -> dict[str, tuple[int, str]]:
         return {
             status.name.split(": ")[1]: (level_of(status), status.message)
@@ -97,6 +101,20 @@ def test_a_fix_without_covariance_is_told_once(told: Told) -> None:
     one = replace(ACTIVE, prior=PriorFacts({"fix_default_covariance": 1}, ()))
     assert told(one)["prior"] == (1, "fixes state no covariance: default_fix_std is used")
     assert told(one)["prior"] == (0, "ok")
+
+
+def test_no_match_is_shown_for_the_period(told: Told) -> None:
+    assert not any("no_match" in key for key in told.values("localization"))
+    told.status.count("frames", 4)
+    told.status.count("refused.no_match")
+    told.status.found("no_match", 0.93)
+    shown = told.values("localization")
+    assert (shown["last no_match"], shown["share refused as no_match"]) == ("0.93", "0.25")
+    assert shown["refused.no_match"] == "1"
+    told.status.count("frames", 2)
+    assert told.values("localization")["share refused as no_match"] == "0"
+    told.status.restart()
+    assert "last no_match" not in told.values("localization")
 
 
 def test_a_jump_of_time_is_told_once_also_where_no_frame_follows(told: Told) -> None:

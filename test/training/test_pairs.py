@@ -17,7 +17,7 @@ from cross_view_localizer.geo import rotation_from_euler
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.views import View
 from training.datasets.aerial_source import cropped
-from training.datasets.augment import mirror
+from training.datasets.augment import augment, mirror
 from training.datasets.pair import (
     RGB,
     DatasetError,
@@ -28,7 +28,7 @@ from training.datasets.pair import (
     read_tile,
 )
 from training.datasets.pairs import NORTH, PairDataset, aerial_grid, heatmap_grid, sample_of
-from training.datasets.sample import collate
+from training.datasets.sample import Sample, collate
 
 NORTH_UP = View("panorama", 72, 36, 96, 0.75, 96, 0.75, heading_up=False)
 HEADING_UP = View("panorama", 72, 36, 60, 1.0, 40, 1.0, aerial_ahead=6.0)
@@ -234,3 +234,44 @@ def test_broken_pictures_are_named(tmp_path: Path) -> None:
     (tmp_path / "f.png").write_bytes(oblong)
     with pytest.raises(DatasetError, match=r"f\.png: 40 x 30 px: expected a square"):
         read_tile(tmp_path / "f.png")
+
+
+class Grey(Spot):
+    """A front camera, upright, of a flat grey picture."""
+
+    def ground(self, label: Label) -> GroundPicture:
+        camera = Camera("pinhole", 60, 45, np.array([[40.0, 0, 31], [0, 40, 21], [0, 0, 1]]))
+        return GroundPicture(np.full((45, 60, 3), 120, np.uint8), camera, OPTICAL_TO_BODY, 1.5)
+
+
+def padded_sample() -> Sample:
+    reader = Grey(Grid(200, 200, 0.36, (0.0, 0.0)), (8.0, -4.0), NORTH, NORTH)
+    view = View("pinhole", 73, 45, 96, 0.75, 96, 0.75, pad=True)
+    return sample_of(reader, reader.label(0), view, "metric")
+
+
+def test_a_padded_sample_says_where_its_picture_is_and_so_does_its_mirror() -> None:
+    sample = padded_sample()
+    for one in (sample, mirror(sample)):
+        assert one.mask is not None and one.mask.sum() == 60 * 45
+        np.testing.assert_array_equal(one.ground, np.repeat(one.mask[..., None], 3, 2) * 120)
+        left = int(np.nonzero(one.mask[0])[0][0])
+        assert left == (6 if one is sample else 7)
+        middle = 31 if one is sample else 59 - 31
+        assert one.intrinsics[0, 2] == left + middle and one.intrinsics[1, 2] == 21
+    whole, batch = replace(sample, mask=None), collate([sample, mirror(sample)])
+    assert batch.ground.mask is not None and batch.ground.mask.shape == (2, 1, 45, 73)
+    assert collate([whole]).ground.mask is None and mirror(whole).mask is None
+
+
+def test_varying_the_light_leaves_padding_black_and_the_pictures_edge_as_it_is() -> None:
+    sample = padded_sample()
+    sample = replace(sample, earlier=sample.ground[None], motion=np.zeros((1, 3)))
+    for seed in range(12):
+        varied = augment(sample, np.random.default_rng(seed))
+        assert varied.mask is not None and varied.earlier is not None
+        for picture in (varied.ground, varied.earlier[0]):
+            assert not picture[varied.mask == 0].any()
+            # Flat before and after: no black was blurred into it.
+            assert np.ptp(picture[varied.mask == 1].astype(int), axis=0).max() == 0
+            assert picture.any()

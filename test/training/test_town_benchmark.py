@@ -15,7 +15,7 @@ import pytest
 from cross_view_localizer.grid import Grid
 from training.town import leaks
 from training.town.audit import Audit, audit
-from training.town.manifest import PATH, SPLITS, ManifestError, check, load
+from training.town.manifest import SPLITS, ManifestError, check, load, path_of
 from training.town.town import Town
 
 
@@ -96,13 +96,13 @@ def test_manifest_has_fifty_towns_of_forty_frames_for_each_split() -> None:
 
 
 def test_manifest_is_what_this_machine_makes() -> None:
-    entries = json.loads(PATH.read_text())["towns"]
+    entries = json.loads(path_of("town-v1").read_text())["towns"]
     for entry in (entries[0], entries[77]):
         check(entry)  # geometry to 1 mm; the pictures' bytes may differ between library versions
 
 
 def test_a_changed_town_is_noticed() -> None:
-    entry = json.loads(PATH.read_text())["towns"][5]
+    entry = json.loads(path_of("town-v1").read_text())["towns"][5]
     entry["frames"][7][0] += 0.002
     with pytest.raises(ManifestError, match="frames differs from town-v1 by more than 1 mm"):
         check(entry)
@@ -121,12 +121,12 @@ def test_a_bad_manifest_is_refused(tmp_path: Path, content: str | None, message:
     if content is not None:
         path.write_text(content)
     with pytest.raises(ManifestError, match=message):
-        load("test", path)
+        load("test", path=path)
 
 
 @pytest.mark.slow
 def test_manifest_of_all_towns() -> None:
-    for entry in json.loads(PATH.read_text())["towns"]:
+    for entry in json.loads(path_of("town-v1").read_text())["towns"]:
         check(entry)
 
 

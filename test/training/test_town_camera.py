@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from towns import town
 
-from training.town.ground import OPTICAL, CameraRig, GroundFrame
+from training.town.ground import GroundFrame
 from training.town.poses import CameraPose
+from training.town.rigs import OPTICAL, CameraRig
 from training.town.scenery import elevation
 from training.town.seeds import stream
 from training.town.shading import GROUND

@@ -48,7 +48,13 @@ PANORAMA = COMPACT + CELLS + "--data.reader plain "
         (train.main, PANORAMA + "--root . --epochs 1", "a panorama from a pinhole camera"),
         (evaluate.main, "--weights gone.safetensors", "no such weights file"),
         (evaluate.main, "--weights front --towns 0", "0 towns of 40 frames: expected at least one"),
+        (evaluate.main, "--weights front --editions [town-v3]", "town-v3"),
         (fit_calibration.main, "--weights gone.safetensors", "no such weights file"),
+        (
+            fit_calibration.main,
+            "--weights front --editions [town-v2,town-v2-other]",
+            "edition 'town-v2-other' is kept from training and fitting: expected one of town-v1, ",
+        ),
     ],
 )
 def test_a_mistake_ends_in_one_line(

@@ -11,7 +11,24 @@ from numpy.typing import NDArray
 from training.datasets.sample import Sample
 
 
-def photometric(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def photometric(
+    image: NDArray[np.uint8],
+    rng: np.random.Generator,
+    mask: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Vary (H, W, 3) uint8 as a camera does: padding, where an (H, W) mask is 0, is no picture."""
+    if mask is None or not mask.any():
+        return _varied(image, rng)
+    # Only the picture, so that blurring brings no black into it.
+    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
+    inside = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    changed = np.zeros_like(image)
+    changed[inside] = _varied(np.ascontiguousarray(image[inside]), rng)
+    changed *= mask[..., None]
+    return changed
+
+
+def _varied(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Vary gain, offset, colours and gamma of (H, W, 3) uint8, by one table, and sharpness."""
     gain = np.exp(rng.normal(0.0, 0.15)) * np.exp(rng.normal(0.0, 0.05, 3))
     gamma = np.exp(rng.normal(0.0, 0.15))
@@ -36,6 +53,7 @@ def mirror(sample: Sample) -> Sample:
         sample,
         aerial=np.ascontiguousarray(sample.aerial[:, ::-1]),
         ground=np.ascontiguousarray(sample.ground[:, ::-1]),
+        mask=None if sample.mask is None else np.ascontiguousarray(sample.mask[:, ::-1]),
         intrinsics=intrinsics,
         rotation=levelled @ sample.rotation @ optical,
         tilt=sample.tilt * (1.0, -1.0),
@@ -50,9 +68,9 @@ def augment(sample: Sample, rng: np.random.Generator) -> Sample:
     """Mirror half of the samples and vary the light of both pictures independently."""
     if rng.random() < 0.5:
         sample = mirror(sample)
-    sample = replace(
-        sample, aerial=photometric(sample.aerial, rng), ground=photometric(sample.ground, rng)
-    )
+    aerial = photometric(sample.aerial, rng)
+    sample = replace(sample, aerial=aerial, ground=photometric(sample.ground, rng, sample.mask))
     if sample.earlier is None:
         return sample
-    return replace(sample, earlier=np.stack([photometric(one, rng) for one in sample.earlier]))
+    earlier = [photometric(one, rng, sample.mask) for one in sample.earlier]
+    return replace(sample, earlier=np.stack(earlier))

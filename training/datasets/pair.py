@@ -96,6 +96,7 @@ class GroundPicture:
         rotation: (3, 3) optical frame to the camera's levelled frame (see ``GroundInput``).
         height: optical centre above the road, metres.
         true_rotation: what ``rotation`` should have been in this frame, where the reader knows it.
+        true_height: what ``height`` should have been, where the reader knows it.
     """
 
     image: RGB
@@ -103,6 +104,7 @@ class GroundPicture:
     rotation: NDArray[np.float64]
     height: float
     true_rotation: NDArray[np.float64] | None = None
+    true_height: float | None = None
 
 
 class Reader(ABC):

@@ -103,6 +103,7 @@ def sample_of(
         earlier=ground.earlier,
         motion=ground.motion,
         place=label.place,
+        mask=ground.mask,
     )
 
 
@@ -125,6 +126,7 @@ class GroundView(NamedTuple):
     tilt: NDArray[np.float64]
     earlier: RGB | None
     motion: NDArray[np.float64] | None
+    mask: NDArray[np.uint8] | None
 
 
 def ground_view(
@@ -161,6 +163,7 @@ def ground_view(
         tilt,
         np.stack(earlier) if earlier else None,
         np.array(motions) if motions else None,
+        maker.mask,
     )
 
 

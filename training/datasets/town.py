@@ -21,8 +21,17 @@ from cross_view_localizer.grid import Grid
 from cross_view_localizer.views import View
 from training.datasets import town_cache
 from training.datasets.pair import RGB, DatasetError, GroundPicture, Label, Reader
-from training.datasets.town_cache import MAP, Recipe, folder_of, open_map, open_town, prepare
-from training.town.manifest import SETTINGS, VERSION, BenchmarkFrame, load
+from training.datasets.town_cache import (
+    MAP,
+    Calibrated,
+    Recipe,
+    folder_of,
+    open_map,
+    open_town,
+    prepare,
+)
+from training.town.editions import EDITIONS, Edition, rules_of
+from training.town.manifest import SETTINGS, BenchmarkFrame, load
 from training.town.poses import CameraPose
 from training.town.seeds import Split, check_training_seed, stream
 
@@ -48,9 +57,17 @@ class TownReader(Reader):
         light: number of the day whose light all frames have, or several: the same places on each
             of these days; None: each frame has its own light.
         tile: side of a tile, metres; gsd: of its pixels.
-        width, height: of the ground pictures, pixels.
+        width, height: of the view that ground pictures are for, pixels.
         cache: folder of the rendered pictures, else cache/town.
         workers: processes that render what is missing.
+        edition: of the towns. From town-v2 on calibrations are wrong by a little: labels are where
+            the stated extrinsics put the camera, except those for training, which are where it is.
+        whole: pinhole pictures are to lie within the view, as padded ones do; otherwise they fill
+            it, and are cut.
+        stated_height: factor on every height that a calibration says.
+
+    Raises:
+        DatasetError: options that make no sense, or an edition kept from training; one line.
     """
 
     def __init__(
@@ -69,6 +86,9 @@ class TownReader(Reader):
         height: int = 96,
         cache: str | Path | None = None,
         workers: int = 1,
+        edition: Edition = "town-v1",
+        whole: bool = False,
+        stated_height: float = 1.0,
     ) -> None:
         if area not in get_args(Area) or tiles not in TILES:
             raise DatasetError(
@@ -78,6 +98,9 @@ class TownReader(Reader):
         held_out = area in ("cross", "benchmark")
         if held_out and split not in ("validation", "calibration", "test"):
             raise DatasetError(f"split {split!r}: expected validation, calibration or test")
+        _check_edition(edition, area)
+        if not stated_height > 0:
+            raise DatasetError(f"stated_height {stated_height}: expected a factor above 0")
         towns = range(towns) if isinstance(towns, int) else towns
         if not towns or frames < 1:
             raise DatasetError(
@@ -87,24 +110,25 @@ class TownReader(Reader):
         self.kept_for = "" if area == "train" else split if held_out else "same-area tests"
         self.mapped = area == "benchmark"
         self.tile, self.north_up, self.kind = tile, north_up, ground
+        self.stated_height = stated_height
         self.side = round(tile / gsd)
         self.picks = TILES[tiles]
         self.each = 1 if area == "train" else len(self.picks)
-        poses, self.fixed = _poses(split if held_out else None, towns, frames)
+        poses, self.fixed = _poses(edition, split if held_out else None, towns, frames)
         days: Sequence[int | None] = [light] if light is None or isinstance(light, int) else light
         self.rows: list[tuple[Path, int]] = []
         folder = Path(cache or town_cache.FOLDER)
         for day in days:
             # Every day's frames stand at the same places, with mountings of their own.
             places, own = (name, name) if day is None else (f"{name}-days", f"{name}-day-{day}")
-            detail = (day, round(gsd, 4), self.mapped)
+            detail = (day, round(gsd, 4), self.mapped, edition, whole)
             recipe = Recipe(ground, width, height, frames, places, own, *detail)
             prepare(folder, recipe, poses, workers)
             towns_at = [folder_of(folder, recipe, seed) for seed in poses]
             self.rows += [(town, frame) for town in towns_at for frame in range(frames)]
         self.problems = []
         self.tags = {
-            "dataset": VERSION,
+            "dataset": edition,
             "split": " ".join([area if self.mapped else f"{area}-area", split * held_out]).strip(),
             "tiles": tiles,
             "labels": "exact",
@@ -114,6 +138,8 @@ class TownReader(Reader):
         }
         if self.mapped:
             self.tags |= {"tiles": "none", "resolution": "0.2 m/px", "orientation": "+-5 deg"}
+        if stated_height != 1:
+            self.tags["stated height"] = f"x{stated_height:g}"
         if light is not None:
             self.tags["light"] = "day " + ", ".join(str(day) for day in days)
 
@@ -133,6 +159,9 @@ class TownReader(Reader):
         else:
             tile = self.picks[int(rng.integers(len(self.picks)))]
             prior = rng.uniform(-self.tile / 4, self.tile / 4, 2)
+        middle = (x, y)
+        if self.kept_for:
+            x, y, yaw = _seen_from(self._camera(folder, frame).moved, x, y, yaw)
         east, north = prior - np.array([tile & 1, tile >> 1]) * np.sign(prior) * self.tile / 2
         heading, half = yaw, None
         if self.mapped:
@@ -146,7 +175,7 @@ class TownReader(Reader):
                 self.side,
                 self.side,
                 self.tile / self.side,
-                (x + float(east), y + float(north)),
+                (middle[0] + float(east), middle[1] + float(north)),
                 NORTH if self.north_up else heading,
             ),
             position=(x, y),
@@ -173,17 +202,23 @@ class TownReader(Reader):
 
     def ground(self, label: Label) -> GroundPicture:
         """Return the camera's picture with its calibration."""
-        town = open_town(label.ground_file.parent)
-        frame = int(label.name.split()[3])
-        image = np.array(town.grounds[frame])
-        height, width = image.shape[:2]
-        numbers = town.cameras[frame]
+        folder, frame = label.ground_file.parent, int(label.name.split()[3])
+        known = self._camera(folder, frame)
+        width, height = known.size
+        image = np.array(open_town(folder).grounds[frame, :height, :width])
         if self.kind == "panorama":
             camera = Camera("equirectangular", width, height)
         else:
-            camera = Camera("pinhole", width, height, numbers[:9].reshape(3, 3))
-        rotation, true = numbers[9:18].reshape(3, 3), numbers[19:].reshape(3, 3)
-        return GroundPicture(image, camera, rotation, float(numbers[18]), true)
+            camera = Camera("pinhole", width, height, known.matrix)
+        stated = known.height * self.stated_height
+        return GroundPicture(
+            image, camera, known.rotation, stated, known.true_rotation, known.true_height
+        )
+
+    def _camera(self, folder: Path, frame: int) -> Calibrated:
+        town = open_town(folder)
+        height, width = town.grounds.shape[1:3]
+        return Calibrated.of(town.cameras[frame], (width, height))
 
 
 def benchmark(
@@ -193,11 +228,14 @@ def benchmark(
     frames: int = 40,
     cache: str | Path | None = None,
     workers: int = 1,
+    edition: Edition = "town-v1",
+    stated_height: float = 1.0,
 ) -> TownReader:
     """Return the benchmark's frames, rendered at the size that a view wants.
 
     Args:
         towns: the first so many of the split's 50, or which of them.
+        edition, stated_height: as for `TownReader`.
     """
     return TownReader(
         "benchmark",
@@ -209,18 +247,37 @@ def benchmark(
         height=view.ground_height,
         cache=cache,
         workers=workers,
+        edition=edition,
+        whole=view.pad,
+        stated_height=stated_height,
     )
 
 
+def _check_edition(edition: Edition, area: Area) -> None:
+    """Refuse an unknown edition, and one kept from training where training asks."""
+    if edition not in EDITIONS:
+        raise DatasetError(f"edition {edition!r}: expected one of {', '.join(EDITIONS)}")
+    if area == "train" and not rules_of(edition).trained:
+        raise DatasetError(f"edition '{edition}' is kept from training: expected another")
+
+
+def _seen_from(
+    moved: tuple[float, float, float], x: float, y: float, yaw: float
+) -> tuple[float, float, float]:
+    """Return where (forward, left, turn) from a pose lies."""
+    (forward, left, turn), c, s = moved, math.cos(yaw), math.sin(yaw)
+    return x + forward * c - left * s, y + forward * s + left * c, yaw + turn
+
+
 def _poses(
-    split: Split | None, towns: range, frames: int
+    edition: Edition, split: Split | None, towns: range, frames: int
 ) -> tuple[dict[int, Sequence[CameraPose] | None], dict[tuple[int, int], BenchmarkFrame]]:
     """Return seed → poses (None: drawn from the stream), and the benchmark's frames."""
     if split is None:
         check_training_seed(towns[-1])
         return {seed: None for seed in towns}, {}
     groups: dict[int, list[BenchmarkFrame]] = {}
-    for one in load(split):
+    for one in load(split, edition):
         groups.setdefault(one.seed, []).append(one)
     names = list(groups)
     chosen = {names[k]: groups[names[k]][:frames] for k in towns if k < len(names)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,13 @@ from cross_view_localizer.views import View
 from training.datasets import registry
 from training.datasets.pair import DatasetError, Reader
 from training.datasets.town import benchmark
-from training.measuring import columns, summary
+from training.measuring.disturbed import Disturbance, DisturbedRows
 from training.measuring.records import Record
 from training.measuring.rows import Rows, Shuffled
 from training.measuring.runs import bar, commit
-from training.measuring.tables import Cell, Line, Table, piped
+from training.town.editions import EDITIONS, Edition, rules_of
 
-DRAWS = 2000
-HEADS = (
-    "median", "mean", "longitudinal", "lateral", "< 1 m", "< 5 m", "NLL", "NEES", "90 %",
-    "ρ(σ, e)", "published",
-)  # fmt: skip
+FITTED = tuple(edition for edition in EDITIONS if rules_of(edition).trained)
 
 
 @dataclass(frozen=True)
@@ -36,14 +32,13 @@ class Job:
         name: of the line.
         model: its weights.
         shuffled: the control: each row gets the picture of the one half its group away.
+        disturbance: what is wrong on purpose.
     """
 
     name: str
     model: LoadedModel
     shuffled: bool = False
-
-
-Found = Mapping[str, Sequence[Record]]
+    disturbance: Disturbance | None = None
 
 
 def held_out(
@@ -55,6 +50,7 @@ def held_out(
     cache: Path | None = None,
     workers: int = 0,
     fitting: bool = False,
+    edition: Edition = "town-v1",
 ) -> Reader:
     """Build the reader of rows that nobody trained on.
 
@@ -65,13 +61,17 @@ def held_out(
         root: of the dataset, where it is not among the options.
         size: towns of the benchmark and frames of each; cache: else cache/town.
         workers: processes that render towns.
-        fitting: something is fitted on the rows, so that tests are refused too.
+        fitting: something is fitted on the rows, so that tests are refused too, and editions that
+            are kept from training.
+        edition: of the benchmark's towns.
 
     Raises:
         DatasetError: a split that the reader has not or that is trained on, and what the reader
             refuses; one line.
     """
     options = dict(data or {})
+    if fitting:
+        _check_fitted(options.get("edition", edition))
     name = options.pop("reader", None if options else "town")
     if name is None:
         raise DatasetError(f"data: no reader given: expected one of {', '.join(registry.names())}")
@@ -85,10 +85,53 @@ def held_out(
         )
     if name == "town" and not options:
         chosen: Any = split
-        return benchmark(view, chosen, *size, cache, workers)
+        return benchmark(view, chosen, *size, cache, workers, edition)
     if root is not None:
         options["root"] = root
     return registry.build(name, split=split, **options)
+
+
+def looks_of(
+    view: View,
+    split: str,
+    editions: Sequence[str] | None = None,
+    data: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Reader]:
+    """Build the readers of all looks, by name: a dataset, or editions of the town benchmark.
+
+    Args:
+        view, split, data, options: as of `held_out`.
+        editions: of the town; None: town-v1.
+
+    Raises:
+        DatasetError: an unknown edition, or one of another reader than the town benchmark, and as
+            of `held_out`; one line.
+    """
+    if data:
+        if editions:
+            raise DatasetError(
+                f"editions {', '.join(editions)} with data: expected one of the two; editions are "
+                "of the town benchmark"
+            )
+        reader = held_out(view, split, data, **options)
+        return {str(reader.tags.get("dataset", data.get("reader"))): reader}
+    wanted = editions or ("town-v1",)
+    for edition in wanted:
+        if edition not in EDITIONS:
+            raise DatasetError(f"edition '{edition}': expected one of {', '.join(EDITIONS)}")
+    chosen = [edition for edition in EDITIONS if edition in wanted]
+    for edition in chosen if options.get("fitting") else ():  # before towns are rendered
+        _check_fitted(edition)
+    return {edition: held_out(view, split, edition=edition, **options) for edition in chosen}
+
+
+def _check_fitted(edition: str) -> None:
+    if edition not in FITTED:
+        raise DatasetError(
+            f"edition '{edition}' is kept from training and fitting: expected one of "
+            f"{', '.join(FITTED)}"
+        )
 
 
 def measured(
@@ -101,12 +144,21 @@ def measured(
 ) -> list[Record]:
     """Return what all rows gave."""
     shuffled: Shuffled = "group" if job.shuffled else ""
-    rows = Rows(reader, job.model, "metric", None, shuffled, limit, config)
+    if job.disturbance is None:
+        rows = Rows(reader, job.model, "metric", None, shuffled, limit, config)
+    else:
+        rows = DisturbedRows(reader, job.model, job.disturbance, limit, config)
     return list(bar(rows.run(batch_size, workers), job.name, len(rows)))
 
 
-def about(model: LoadedModel, weights: str, reader: Reader, out: Path) -> dict[str, Any]:
-    """Return what a result must say of its making; counts the runs into one folder."""
+def about(
+    model: LoadedModel, weights: str, readers: Mapping[str, Reader], out: Path
+) -> dict[str, Any]:
+    """Return what a result must say of its making; counts the runs into one folder.
+
+    Args:
+        readers: by look.
+    """
     earlier = out / "results.json"
     runs = json.loads(earlier.read_text())["runs"] if earlier.is_file() else 0
     return {
@@ -116,70 +168,7 @@ def about(model: LoadedModel, weights: str, reader: Reader, out: Path) -> dict[s
         "calibration": model.calibration.to_dict(),
         "commit": commit(),
         "command": " ".join(["python -m training.evaluate", *sys.argv[1:]]),
-        "data": dict(reader.tags),
-        "left_out": len(reader.problems),
+        "data": {look: dict(reader.tags) for look, reader in readers.items()},
+        "left_out": {look: len(reader.problems) for look, reader in readers.items()},
         "runs": runs + 1,
     }
-
-
-def write(out: Path, found: Found, header: dict[str, Any]) -> None:
-    """Write the three files; each appears whole. The first row is what the others differ from."""
-    out.mkdir(parents=True, exist_ok=True)
-    rows = ({"row": name} | asdict(one) for name, records in found.items() for one in records)
-    columns.write(out / "frames.csv", rows)
-    results = header | results_of(found)
-    columns.replace_text(out / "results.json", json.dumps(results, indent=2) + "\n")
-    columns.replace_text(out / "table.md", page(results))
-
-
-def results_of(found: Found) -> dict[str, Any]:
-    """Return all figures: "rows" by name, and "differences" from the first of them."""
-    each = {name: columns.Columns.of(map(asdict, records)) for name, records in found.items()}
-    (_, ours), *others = each.items()
-    return {
-        "rows": {name: summary.summary([one], DRAWS) for name, one in each.items()},
-        "differences": {
-            name: summary.difference([ours], [one], summary.median, "mode_error", DRAWS)
-            for name, one in others
-        },
-    }
-
-
-def page(results: Mapping[str, Any]) -> str:
-    """Return the table, metres, with the centre-only row; brackets are 95 % intervals."""
-    first, ours = next(iter(results["rows"].items()))
-    lines = [Line(name, _cells(one)) for name, one in results["rows"].items()]
-    centre = [Cell(f"{ours['centre_only'][kind]:.2f}") for kind in ("median", "mean")]
-    lines.append(Line("centre only", [*centre, *[Cell("")] * (len(HEADS) - 2)]))
-    said = [piped(Table("benchmark", "", HEADS, [""] * len(HEADS), lines, where=False)), ""]
-    for name, one in results["differences"].items():
-        interval = f" [{one['low']:.2f}, {one['high']:.2f}]" if "low" in one else ""
-        said.append(f"{first} − {name}, median: {one['value']:.2f} m{interval}")
-    said.append(f"{ours['frames']} frames of {ours['groups']} groups, none left out.")
-    return "\n".join(said) + "\n"
-
-
-def _cells(figures: Mapping[str, Any]) -> list[Cell]:
-    def number(key: str) -> str:
-        return "-" if figures.get(key) is None else f"{figures[key]:.2f}"
-
-    def interval(kind: str) -> str:
-        one = figures[f"mode_error_{kind}"]
-        low = "" if one["low"] is None else f" [{one['low']:.2f}, {one['high']:.2f}]"
-        return f"{one['value']:.2f}{low}"
-
-    region, error = figures.get("coverage_90_region"), figures["mode_error"]
-    texts = [
-        interval("median"),
-        interval("mean"),
-        f"{figures['longitudinal']['median']:.2f}",
-        f"{figures['lateral']['median']:.2f}",
-        f"{error['recall_1m']:.0%}",
-        f"{error['recall_5m']:.0%}",
-        number("nll_nats_per_m2"),
-        number("nees_per_dof"),
-        "-" if region is None else f"{region:.0%}",
-        number("spearman_sigma_error"),
-        f"{figures['gated']['share']:.0%}",
-    ]
-    return [Cell(text) for text in texts]

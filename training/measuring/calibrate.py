@@ -1,14 +1,15 @@
 """Fits what takes a network's scores to an honest covariance, on held-out frames only.
 
-Temperature (and the background share) by the likelihood of the truth, then the floor by the
-likelihood of the errors under the Gaussian that is published. NEES and coverage are checked
-afterwards: the fit does not see them.
+Several looks of the world may be given; then the worst one counts. Temperature and background share
+are those whose likelihood of the truth is best on the look where it is worst; the floors are, of
+those that make each look's errors likeliest under the Gaussian that is published, the greatest.
+NEES and coverage are checked afterwards: the fit does not see them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,8 +25,8 @@ from cross_view_localizer.models.contract import Answer
 from training.datasets.pair import DatasetError, Reader
 from training.measuring import metrics
 from training.measuring.columns import Columns
+from training.measuring.honesty import honesty
 from training.measuring.rows import Rows, asked, loaded
-from training.measuring.summary import honesty
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class HeldOut:
         grid: cells in ``map``.
         truth: (2,) of the camera, metres.
         yaw_offset: true azimuth minus the given one, radians.
+        yaw: true azimuth, radians.
         group: rows of one group are alike.
     """
 
@@ -44,6 +46,7 @@ class HeldOut:
     grid: Grid
     truth: NDArray[np.float64]
     yaw_offset: float = 0.0
+    yaw: float = 0.0
     group: str = ""
 
     @property
@@ -62,14 +65,13 @@ class _Moments:
     yaw_variances: NDArray[np.float64]
 
 
-def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldOut]:
-    """Return a model's scores on rows, without any calibration, as its Localizer gets them.
+def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> Iterator[HeldOut]:
+    """Yield a model's scores on rows, without any calibration, as its Localizer gets them.
 
     Raises:
         ValueError: where a row is refused; one line.
     """
     localizer = rows.asker()
-    found = []
     for items in loaded(rows, batch_size, workers):
         questions = [asked(item) for item in items]
         answers = localizer.scores(questions)
@@ -77,8 +79,7 @@ def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> list[HeldO
             label = item.label
             turn = math.remainder(label.yaw - label.heading - item.told, math.tau)
             grid, truth = question.searched.grid, np.array(label.position)
-            found.append(HeldOut(answer, grid, truth, turn, str(label.group)))
-    return found
+            yield HeldOut(answer, grid, truth, turn, label.yaw, str(label.group))
 
 
 def halves(frames: Sequence[HeldOut]) -> tuple[list[HeldOut], list[HeldOut]]:
@@ -107,43 +108,53 @@ def check_unseen(metadata: Mapping[str, Any], reader: Reader) -> None:
 
 
 def fit(
-    frames: Sequence[HeldOut], background: bool = True, base: Calibration | None = None
+    looks: Mapping[str, Sequence[HeldOut]],
+    background: bool = True,
+    base: Calibration | None = None,
+    floor: float = 0.0,
 ) -> Calibration:
-    """Fit temperature, background and floors.
+    """Fit temperature, background and floors such that the worst look counts.
 
     Args:
-        frames: of calibration towns; those with their truth outside the grid are left out.
+        looks: frames of calibration towns by look; those with their truth outside the grid are
+            left out.
         background: fit a share of evenly spread mass too; False keeps ``base``'s.
         base: what isn't fitted (``moments``, ``radius``).
+        floor: metres; the fitted floor is at least that.
 
     Raises:
-        ValueError: fewer than ten usable frames.
+        ValueError: no look, or fewer than ten usable frames of one.
     """
-    usable = [f for f in frames if bool(f.grid.contains(f.truth))]
-    if len(usable) < 10:
-        raise ValueError(f"{len(usable)} frames with their truth inside: expected at least 10")
+    usable = {name: _usable(frames) for name, frames in looks.items()}
+    few = [f"{len(f)} of '{name}'" if name else str(len(f)) for name, f in usable.items()]
+    if not usable or min(len(frames) for frames in usable.values()) < 10:
+        raise ValueError(
+            f"{', '.join(few) or 'no'} frames with their truth inside: expected at least 10"
+        )
     start = base or Calibration()
 
     def cost(log_temperature: float) -> float:
-        return _with_background(usable, math.exp(log_temperature), start, background)[0]
+        return _with_background(usable.values(), math.exp(log_temperature), start, background)[0]
 
     best = minimize_scalar(
         cost, bounds=(math.log(0.2), math.log(20)), method="bounded", options={"xatol": 0.01}
     )
     temperature = math.exp(best.x)
-    share = _with_background(usable, temperature, start, background)[1]
+    share = _with_background(usable.values(), temperature, start, background)[1]
     fitted = replace(start, temperature=temperature, background=share, floor_std=0.0, yaw_std=0.0)
-    found = _all_moments(usable, fitted)
-    floor = fit_floor(found.errors, found.covariances)
-    yaw_std = start.yaw_std
-    if usable[0].headed:
-        yaw_std = fit_floor(found.yaw_errors[:, None], found.yaw_variances[:, None, None])
-    return replace(fitted, floor_std=floor, yaw_std=yaw_std)
+    floors, yaw_stds = [floor], []
+    for frames in usable.values():
+        found = _all_moments(frames, fitted)
+        floors.append(fit_floor(found.errors, found.covariances))
+        if frames[0].headed:
+            turns = found.yaw_errors[:, None], found.yaw_variances[:, None, None]
+            yaw_stds.append(fit_floor(*turns))
+    return replace(fitted, floor_std=max(floors), yaw_std=max(yaw_stds, default=start.yaw_std))
 
 
 def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any]:
     """Measure a calibration on frames that it was not fitted on: figures as of `summary`."""
-    usable = [f for f in frames if bool(f.grid.contains(f.truth))]
+    usable = _usable(frames)
     found = _all_moments(usable, calibration)
     rows = []
     for i, frame in enumerate(usable):
@@ -158,6 +169,7 @@ def assess(frames: Sequence[HeldOut], calibration: Calibration) -> dict[str, Any
                 "y": y,
                 "truth_x": truth_x,
                 "truth_y": truth_y,
+                "truth_yaw": frame.yaw,
                 "mode_error": math.hypot(*found.errors[i]),
                 "heading_error": math.degrees(found.yaw_errors[i]) if frame.headed else math.nan,
                 "var_xx": covariance[0, 0],
@@ -180,18 +192,27 @@ def _belief(frame: HeldOut, calibration: Calibration) -> Belief:
     )
 
 
+def _usable(frames: Iterable[HeldOut]) -> list[HeldOut]:
+    return [frame for frame in frames if bool(frame.grid.contains(frame.truth))]
+
+
 def _with_background(
-    frames: Sequence[HeldOut], temperature: float, base: Calibration, search: bool
+    looks: Iterable[Sequence[HeldOut]], temperature: float, base: Calibration, search: bool
 ) -> tuple[float, float]:
-    """Return (mean negative log likelihood, background share) at a temperature."""
+    """Return (mean negative log likelihood on the worst look, background share)."""
     plain = replace(base, temperature=temperature, background=0.0)
-    log_density = np.array([float(_belief(f, plain).heatmap.log_density(f.truth)) for f in frames])
-    even = np.array([-math.log(f.grid.extent[0] * f.grid.extent[1]) for f in frames])
+    known = []
+    for frames in looks:
+        density = [float(_belief(f, plain).heatmap.log_density(f.truth)) for f in frames]
+        even = [-math.log(f.grid.extent[0] * f.grid.extent[1]) for f in frames]
+        known.append((np.array(density), np.array(even)))
 
     def cost(share: float) -> float:
         with np.errstate(divide="ignore"):
-            kept, spread = np.log1p(-share) + log_density, np.log(share) + even
-        return -float(np.logaddexp(kept, spread).mean())
+            return max(
+                -float(np.logaddexp(np.log1p(-share) + density, np.log(share) + even).mean())
+                for density, even in known
+            )
 
     if not search:
         return cost(base.background), base.background

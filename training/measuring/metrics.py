@@ -66,6 +66,26 @@ def nees(difference: ArrayLike, covariance: ArrayLike) -> Floats:
     return np.asarray((e * solved).sum(axis=-1) / e.shape[-1])
 
 
+def axis_sigmas(covariance: ArrayLike, yaw: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the standard deviations (N,) of (N, 2, 2) covariances along and across yaws (N,)."""
+    sigma, psi = np.asarray(covariance, dtype=np.float64), np.asarray(yaw, dtype=np.float64)
+    axes = np.array([[np.cos(psi), np.sin(psi)], [-np.sin(psi), np.cos(psi)]])
+    along, across = np.sqrt(np.einsum("ain,nij,ajn->an", axes, sigma, axes))
+    return along, across
+
+
+def auc(low: ArrayLike, high: ArrayLike) -> float:
+    """Return how often one of (M,) values that should be high exceeds one of (N,) low ones.
+
+    The area under the curve of two kinds told apart by a threshold; equal values count half.
+    """
+    from scipy.stats import rankdata
+
+    few, many = np.asarray(high, dtype=np.float64), np.asarray(low, dtype=np.float64)
+    ranks = rankdata(np.concatenate([few, many]))[: len(few)].sum()
+    return float((ranks - len(few) * (len(few) + 1) / 2) / (len(few) * len(many)))
+
+
 def ellipse_coverage(difference: ArrayLike, covariance: ArrayLike) -> float:
     """Return the share of (N, 2) errors inside the 90 % ellipse of their (N, 2, 2) covariances."""
     return float(np.mean(2 * nees(difference, covariance) < CHI2_90))

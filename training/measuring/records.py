@@ -41,6 +41,8 @@ class Record:
         p_truth: of the patch's pixel at the truth; p_peak: of the greatest cell, by which
             predictions are ranked; 0 outside the heatmap.
         entropy, confidence: of the heatmap.
+        no_match: probability that the pictures do not show the same place; NaN where the model
+            does not tell.
         told: what was added to the heading that the method was told, degrees.
         cell: metres per heatmap cell.
     """
@@ -70,6 +72,7 @@ class Record:
     p_peak: float = NAN
     entropy: float = NAN
     confidence: float = NAN
+    no_match: float = NAN
     told: float = 0.0
     cell: float = NAN
 
@@ -103,6 +106,7 @@ def record(label: Label, estimate: Estimate, told: float = 0.0) -> Record:
         log_density=float(heatmap.log_density(label.position)),
         entropy=heatmap.entropy(),
         confidence=estimate.confidence,
+        no_match=NAN if estimate.no_match is None else estimate.no_match,
         told=degrees,
         cell=heatmap.grid.gsd,
         **_per_pixel(label, heatmap),

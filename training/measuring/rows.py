@@ -73,11 +73,13 @@ class ReaderMap:
 
     Attributes:
         label: of the row; set before each question.
+        elsewhere: of the row around which the imagery is taken instead; None: of its own.
     """
 
     def __init__(self, reader: Reader, whole: bool) -> None:
         self.reader, self.whole = reader, whole
         self.label: Label | None = None
+        self.elsewhere: Label | None = None
 
     def contains(self, xy: NDArray[np.float64]) -> bool:
         """Return True: a row's prior lies on its imagery."""
@@ -86,7 +88,12 @@ class ReaderMap:
     def patch(self, grid: Grid) -> Patch:
         """Return the row's imagery under a grid."""
         assert self.label is not None
-        image = np.ascontiguousarray(self.reader.aerial(self.label, grid))
+        shown, place = self.elsewhere or self.label, grid
+        if self.elsewhere is not None:
+            away = np.subtract(self.elsewhere.grid.center, self.label.grid.center)
+            x, y = (float(value) for value in np.add(grid.center, away))
+            place = replace(grid, center=(x, y))
+        image = np.ascontiguousarray(self.reader.aerial(shown, place))
         if self.whole:
             return Patch(image, np.ones(image.shape[:2], dtype=bool), grid)
         around = np.asarray(cv2.dilate(image.max(axis=2), np.ones((9, 9), np.uint8)))

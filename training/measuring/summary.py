@@ -13,6 +13,7 @@ import numpy as np
 
 from training.measuring import metrics
 from training.measuring.columns import Columns
+from training.measuring.honesty import honesty, published
 from training.measuring.metrics import Floats
 
 Statistic = Callable[[Floats], Floats]
@@ -94,29 +95,21 @@ def summary(seeds: Sequence[Columns], draws: int = 1000) -> dict[str, Any]:
 
 
 def _of_one(one: Columns) -> dict[str, Any]:
-    answered = one.reasons == ""
     result: dict[str, Any] = {
         "argmax_error": metrics.error_summary(one["argmax_error"]),
         "mode_error": metrics.error_summary(one["mode_error"]),
         "centre_only": metrics.error_summary(one["centre_error"]),
         "longitudinal": _axis(one["longitudinal"]),
         "lateral": _axis(one["lateral"]),
-        "refused": dict(Counter(one.reasons[~answered].tolist())),
-        "gated": {"share": float(answered.mean())},
+        "refused": dict(Counter(one.reasons[one.reasons != ""].tolist())),
+        "gated": published(one),
     }
-    if answered.any():
-        result["gated"] |= metrics.error_summary(one["mode_error"][answered])
     turned = np.isfinite(one["heading_error"])
     if turned.any():
         result["heading_degrees"] = _axis(one["heading_error"][turned])
     if np.isfinite(one["p_peak"]).all():
         result["spearman_p_error"] = metrics.spearman(one["p_peak"], one["argmax_error"])
     return result | honesty(one)
-
-
-def honesty(one: Columns) -> dict[str, Any]:
-    """Return what heatmaps and covariances are worth, over the frames that have them."""
-    return _likelihood(one) | _calibration(one)
 
 
 def _axis(signed: Floats) -> dict[str, float]:
@@ -126,38 +119,6 @@ def _axis(signed: Floats) -> dict[str, float]:
         "mean": float(size.mean()),
         "median": float(np.median(size)),
         **{f"recall_{r:g}": metrics.recall(size, r) for r in metrics.RECALLS},
-    }
-
-
-def _likelihood(one: Columns) -> dict[str, float | None]:
-    ran = ~np.isnan(one["log_density"]) & (np.isfinite(one["cell"]) | (one.reasons == ""))
-    if not ran.any():
-        return {}
-    density = one["log_density"][ran]
-    inside = np.isfinite(density)  # a truth outside the heatmap is counted, not averaged
-    return {
-        "nll_nats_per_m2": float(-density[inside].mean()) if inside.any() else None,
-        "outside_heatmap": float(1 - inside.mean()),
-    }
-
-
-def _calibration(one: Columns) -> dict[str, float]:
-    ran = np.isfinite(one["var_xx"])
-    if not ran.any():
-        return {}
-    xx, xy, yy = (one[f"var_{key}"][ran] for key in ("xx", "xy", "yy"))
-    bounds = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
-    away = np.stack([one["x"] - one["truth_x"], one["y"] - one["truth_y"]], axis=-1)[ran]
-    sigma = np.sqrt((xx + yy) / 2)
-    turned = np.isfinite(one["heading_error"])
-    yaw = np.radians(one["heading_error"][turned]) ** 2 / one["var_yaw"][turned]
-    return {
-        **({"yaw_nees": float(yaw.mean())} if turned.any() else {}),
-        "nees_per_dof": float(metrics.nees(away, bounds).mean()),
-        "coverage_90_region": metrics.coverage(one["level"][ran]),
-        "coverage_90_ellipse": metrics.ellipse_coverage(away, bounds),
-        "spearman_sigma_error": metrics.spearman(sigma, one["mode_error"][ran]),
-        "sigma_median": float(np.median(sigma)),
     }
 
 

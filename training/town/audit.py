@@ -13,6 +13,7 @@ from itertools import groupby
 
 import numpy as np
 
+from training.town.editions import EDITIONS, Edition
 from training.town.leaks import edge_error, histogram_error
 from training.town.manifest import SPLITS, BenchmarkFrame, load
 from training.town.oracle import Oracle
@@ -69,12 +70,12 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(frames: Iterable[BenchmarkFrame]) -> Audit:
-    """Audit ``frames``; those of one town follow each other."""
+def audit(frames: Iterable[BenchmarkFrame], edition: Edition = "town-v1") -> Audit:
+    """Audit ``frames`` of an edition; those of one town follow each other."""
     kept: list[BenchmarkFrame] = []
     rows: list[tuple[float, ...]] = []
     for seed, group in groupby(frames, key=lambda f: f.seed):
-        town = Town(seed)
+        town = Town(seed, edition)
         oracle = Oracle(town)
         for f in group:
             truth = np.empty((HEIGHT, WIDTH, 4), np.float32)
@@ -100,8 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.town.audit", description=__doc__)
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--frames", type=int, default=40, help="frames of each town")
+    parser.add_argument("--edition", choices=EDITIONS, default="town-v1")
     options = parser.parse_args()
-    print(audit(f for f in load(options.split) if f.index < options.frames).table())
+    frames = load(options.split, options.edition)
+    print(audit((f for f in frames if f.index < options.frames), options.edition).table())
 
 
 if __name__ == "__main__":

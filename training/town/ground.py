@@ -25,46 +25,14 @@ from training.town.looks.light import draw_air
 from training.town.looks.optics import take
 from training.town.looks.weather import Stand, through_weather
 from training.town.poses import CameraPose
+from training.town.rigs import CameraRig, pitched, rolled
 from training.town.scenery import Scenery
 from training.town.shading import Lens, Look, Met, Place, shade
 from training.town.shapes import Array, Picture
 from training.town.traffic import traffic, traffic_boxes
 from training.town.world import HEIGHT_STEP
 
-OPTICAL: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Optical frame (x right, y down, z forward) -> levelled frame (x forward, y left, z up)."""
 ANGLE_NOISE = math.radians(1.0)
-
-
-@dataclass(frozen=True)
-class CameraRig:
-    """How a camera is mounted: what a calibration knows.
-
-    Attributes:
-        fov: horizontal field of view, radians (pinhole).
-        height: optical centre above the road, metres.
-        pitch: nominal downward pitch, radians.
-        bonnet: share of the picture's height that the bonnet hides, 0 for none (pinhole).
-    """
-
-    fov: float
-    height: float
-    pitch: float
-    bonnet: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, panorama: bool) -> CameraRig:
-        """Draw a mounting."""
-        fov = math.radians(float(rng.uniform(60, 110)))
-        height = float(rng.uniform(1.2, 2.2))
-        pitch = 0.0 if panorama else math.radians(float(np.clip(rng.normal(3, 3), -3, 10)))
-        bonnet = float(rng.uniform(0.03, 0.16)) if rng.random() < 0.6 and not panorama else 0.0
-        return cls(fov, height, pitch, bonnet)
-
-    @property
-    def rotation(self) -> Array:
-        """Optical frame -> levelled frame, (3, 3)."""
-        return pitched(self.pitch) @ OPTICAL
 
 
 @dataclass(frozen=True)
@@ -80,6 +48,9 @@ class GroundFrame:
             frame's pitch and roll noise and the slope of the road that the vehicle stands on.
         height: optical centre above the road, metres.
         fov: horizontal field of view, radians.
+        true_intrinsics, true_height: what intrinsics and height should have been.
+        moved: where the stated extrinsics put the camera, seen from where it is: metres forward and
+            left, and yaw, radians counter-clockwise.
     """
 
     image: Picture
@@ -88,18 +59,9 @@ class GroundFrame:
     true_rotation: Array
     height: float
     fov: float
-
-
-def pitched(angle: float) -> Array:
-    """Rotation of a levelled frame whose x axis sinks by ``angle``."""
-    c, s = math.cos(angle), math.sin(angle)
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-
-
-def rolled(angle: float) -> Array:
-    """Rotation of a levelled frame about its x axis."""
-    c, s = math.cos(angle), math.sin(angle)
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    true_intrinsics: Array
+    true_height: float
+    moved: tuple[float, float, float]
 
 
 def _tilt(scenery: Scenery, pose: CameraPose) -> Array:
@@ -185,15 +147,32 @@ class _Cast:
         )
 
 
-def _window(view: str, rig: CameraRig, yaw: float, width: int) -> tuple[int, int, float]:
+def _window(
+    lens: Lens, rig: CameraRig, yaw: float, size: tuple[int, int]
+) -> tuple[int, int, float]:
     """Columns of the full circle, columns cast, azimuth where they begin."""
-    if view == "panorama":
+    width, height = size
+    if lens.panorama:
         full = int(width * 1.5)
         return full, full, yaw + math.pi
-    focal = width / 2 / math.tan(rig.fov / 2)
-    full = int(2 * math.pi * focal * 1.4)
-    reach = rig.fov / 2 + math.radians(9)
-    return full, int(math.ceil(2 * reach / (2 * math.pi) * full)), yaw + reach
+    full = int(2 * math.pi * lens.focal * 1.4)
+    if rig.aspect is None:
+        left = right = rig.fov / 2 + math.radians(9)
+    else:
+        left, right = _reach(lens, width, height)
+    return full, min(full, math.ceil((left + right) / (2 * math.pi) * full)), yaw + left
+
+
+def _reach(lens: Lens, width: int, height: int) -> tuple[float, float]:
+    """How far to the left and to the right a tilted picture sees, radians, and a degree more."""
+    corners = [(u, v) for u in (-0.5, width - 0.5) for v in (-0.5, height - 0.5)]
+    rays = np.array(
+        [((u - lens.cu) / lens.focal, (v - lens.cv) / lens.focal, 1) for u, v in corners]
+    )
+    level = rays @ lens.rotation.T
+    azimuths = np.arctan2(level[:, 1], level[:, 0])
+    margin = math.radians(1)
+    return float(azimuths.max()) + margin, float(-azimuths.min()) + margin
 
 
 def render_frame(
@@ -220,22 +199,23 @@ def render_frame(
     width, height = size
     panorama = view == "panorama"
     noise = rng.normal(0, ANGLE_NOISE, 2)
+    turns = noise if rig.wrong is None else rig.wrong.turns(noise)
     nominal = rig.rotation
-    actual = _tilt(scenery, pose) @ pitched(noise[0]) @ rolled(noise[1]) @ nominal
-    window = _window(view, rig, pose.yaw, width)
+    actual = _tilt(scenery, pose) @ pitched(turns[0]) @ rolled(turns[1]) @ nominal
+    true = rig.true_intrinsics(width, height)
+    lens = Lens(panorama, float(true[0, 0]), float(true[0, 2]), float(true[1, 2]), actual)
+    window = _window(lens, rig, pose.yaw, size)
     moving = traffic(rng, pose, scenery.hand)
-    cast = _Cast(scenery, pose, rig.height, window, moving if light is None else moving[:0])
+    cast = _Cast(scenery, pose, rig.true_height, window, moving if light is None else moving[:0])
     steady = rng if light is None else light
     look = scenery.look
     air = None if look is None else draw_air(look, steady, scenery.sun[1], cast.foot)
     day = _day(steady, scenery.sun[1], cast.foot) if air is None else air.day
-    focal = width / 2 / math.tan(rig.fov / 2)
-    middle = ((width - 1) / 2, (height - 1) / 2)
     image = np.empty((height, width, 3), np.float32)
     if truth is None:
         truth = np.empty((0, 0, 4) if air is None else (height, width, 4), np.float32)
     shade(  # type: ignore[call-arg]
-        Lens(panorama, focal, *middle, actual),
+        lens,
         Place(pose.yaw, pose.x, pose.y, cast.z),
         Met(cast.az0, cast.full, cast.count, cast.hits, cast.kinds, cast.tangents, cast.distances),
         Look(
@@ -256,16 +236,19 @@ def render_frame(
         _bonnet(image, rig, steady, truth)
     if air is not None:
         place = np.array([pose.x, pose.y, cast.z])
-        stand = Stand(panorama, focal, *middle, actual, pose.yaw, place)
+        stand = Stand(*lens, pose.yaw, place)
         through_weather(image, truth, stand, air, scenery.sun, scenery.lamps, steady)
     if look is None:
         picture = _expose(image, steady, rng, panorama)
     else:
         picture = take(image, look, steady, rng, panorama)
-    if panorama:
-        return GroundFrame(picture, np.eye(3), nominal, actual, rig.height, 2 * math.pi)
-    matrix = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
-    return GroundFrame(picture, matrix, nominal, actual, rig.height, rig.fov)
+    stated = rig.intrinsics(width, height)
+    fov = rig.fov
+    if panorama:  # it has no matrix
+        stated, true, fov = np.eye(3), np.eye(3), 2 * math.pi
+    moved = (0.0, 0.0, 0.0) if rig.wrong is None else rig.wrong.moved
+    known = (stated, nominal, actual, rig.height, fov)
+    return GroundFrame(picture, *known, true, rig.true_height, moved)
 
 
 def _bonnet(

@@ -1,8 +1,8 @@
-"""The benchmark ``town-v1``: which frames count, and what the prior says of each.
+"""The benchmark of each edition: which frames count, and what the prior says of each.
 
-``python -m training.town.manifest`` checks the committed file against the towns that this machine
-makes; ``--write`` draws it anew. Geometry is compared to 1 mm, pictures byte by byte: those may
-differ between versions of the libraries, which is said but is no failure.
+``python -m training.town.manifest --edition town-v1`` checks the committed file against the towns
+that this machine makes; ``--write`` draws it anew. Geometry is compared to 1 mm, pictures byte by
+byte: those may differ between versions of the libraries, which is said but is no failure.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from training.town.editions import EDITIONS, Edition
 from training.town.poses import KINDS, CameraPose
 from training.town.seeds import RANGES, Split, split_of, stream
 from training.town.shapes import Array
 from training.town.town import Town
 
-VERSION = "town-v1"
-PATH = Path(__file__).with_name("town_v1.json")
+FOLDER = Path(__file__).parent
 SPLITS: tuple[Split, ...] = ("test", "validation", "calibration")
 SETTINGS = {"frames": 40, "min_distance": 10.0, "half_prior": 18.0, "heading_degrees": 5.0}
 TOLERANCE = 1e-3
@@ -42,7 +42,7 @@ class BenchmarkFrame:
     Attributes:
         seed: the town.
         index: number of the frame; with the split's name it names the frame's own randomness:
-            ``Town(seed).render(pose, view, width, height, split, index)``.
+            ``Town(seed, edition).render(pose, view, width, height, split, index)``.
         pose: the camera's true pose.
         prior: (x, y) of the prior, uniform over +-18 m in east and north around the truth.
         heading_error: prior heading minus true azimuth, radians, uniform over +-5 degrees.
@@ -55,20 +55,34 @@ class BenchmarkFrame:
     heading_error: float
 
 
-def _read(path: Path) -> dict[str, Any]:
+def path_of(edition: Edition) -> Path:
+    """Return where an edition's manifest lies."""
+    return FOLDER / f"{edition.replace('-', '_')}.json"
+
+
+def _read(edition: Edition, path: Path | None = None) -> dict[str, Any]:
+    path = path or path_of(edition)
     if not path.is_file():
-        raise ManifestError(f"{path}: missing; `python -m training.town.manifest --write` makes it")
+        raise ManifestError(
+            f"{path}: missing; `python -m training.town.manifest --edition {edition} --write` "
+            "makes it"
+        )
     try:
         data = cast("dict[str, Any]", json.loads(path.read_text()))
     except json.JSONDecodeError as error:
         raise ManifestError(f"{path}: not JSON ({error}); check the file out again") from None
-    if data.get("version") != VERSION:
-        raise ManifestError(f"{path}: version {data.get('version')!r}, expected {VERSION!r}")
+    if data.get("version") != edition:
+        raise ManifestError(f"{path}: version {data.get('version')!r}, expected {edition!r}")
     return data
 
 
-def load(split: Split, path: Path = PATH) -> list[BenchmarkFrame]:
+def load(
+    split: Split, edition: Edition = "town-v1", path: Path | None = None
+) -> list[BenchmarkFrame]:
     """Return the frames of "test", "validation" or "calibration", towns one after the other.
+
+    Args:
+        path: of the manifest, else the committed one.
 
     Raises:
         ManifestError: where the file is missing, broken or of another version.
@@ -76,7 +90,7 @@ def load(split: Split, path: Path = PATH) -> list[BenchmarkFrame]:
     if split not in SPLITS:
         raise ManifestError(f"split {split!r}: the manifest has {', '.join(SPLITS)}")
     frames = []
-    for town in _read(path)["towns"]:
+    for town in _read(edition, path)["towns"]:
         if split_of(town["seed"]) != split:
             continue
         for index, (x, y, yaw, kind, east, north, turn) in enumerate(town["frames"]):
@@ -121,9 +135,9 @@ def _frames(town: Town) -> list[list[float]]:
     return rows
 
 
-def describe(seed: int) -> dict[str, Any]:
+def describe(seed: int, edition: Edition = "town-v1") -> dict[str, Any]:
     """Return one town's entry of the manifest."""
-    town = Town(seed)
+    town = Town(seed, edition)
     rows = _frames(town)
     x, y, yaw, kind = rows[0][:4]
     digest = _digest(town, CameraPose(x, y, yaw, KINDS[int(kind)]))
@@ -135,7 +149,7 @@ def describe(seed: int) -> dict[str, Any]:
     }
 
 
-def check(entry: dict[str, Any]) -> list[str]:
+def check(entry: dict[str, Any], edition: Edition = "town-v1") -> list[str]:
     """Compare a manifest's entry with this machine's town.
 
     Returns the names of pictures whose bytes differ.
@@ -143,22 +157,23 @@ def check(entry: dict[str, Any]) -> list[str]:
     Raises:
         ManifestError: where geometry, poses or priors differ by more than 1 mm.
     """
-    own = describe(entry["seed"])
+    own = describe(entry["seed"], edition)
     for name in ("geometry", "frames"):
         a, b = np.array(own[name]), np.array(entry[name])
         if a.shape != b.shape or np.abs(a - b).max() > TOLERANCE:
             raise ManifestError(
-                f"town {entry['seed']}: {name} differs from {VERSION} by more than 1 mm; "
+                f"town {entry['seed']}: {name} differs from {edition} by more than 1 mm; "
                 f"a changed generator needs a new version"
             )
     return [n for n, value in own["sha256"].items() if value != entry["sha256"][n]]
 
 
-def write(path: Path = PATH) -> None:
-    """Draw all towns and write the manifest; whole or not at all."""
-    towns = [describe(seed) for split in SPLITS for seed in RANGES[split]]
+def write(edition: Edition, path: Path | None = None, each: int = 50) -> None:
+    """Draw the first ``each`` towns of every split and write the manifest; whole or not at all."""
+    path = path or path_of(edition)
+    towns = [describe(seed, edition) for split in SPLITS for seed in RANGES[split][:each]]
     rows = ",\n".join(json.dumps(t, separators=(",", ":")) for t in towns)
-    head = json.dumps({"version": VERSION, "settings": SETTINGS, "kinds": KINDS})[:-1]
+    head = json.dumps({"version": edition, "settings": SETTINGS, "kinds": KINDS})[:-1]
     partial = path.with_suffix(".partial")
     partial.write_text(f'{head}, "towns": [\n{rows}\n]}}\n')
     os.replace(partial, path)
@@ -167,22 +182,24 @@ def write(path: Path = PATH) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Check or write the manifest; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.town.manifest", description=__doc__)
+    parser.add_argument("--edition", choices=EDITIONS, default="town-v1")
     parser.add_argument("--write", action="store_true", help="draw the manifest anew")
     parser.add_argument(
         "--towns", type=int, default=150, help="check only the first N of all towns"
     )
     options = parser.parse_args(arguments)
+    edition: Edition = options.edition
     try:
         if options.write:
-            write()
-            print(f"{PATH.name}: written")
+            write(edition)
+            print(f"{path_of(edition).name}: written")
             return 0
-        entries = _read(PATH)["towns"][: options.towns]
-        differing = [n for entry in entries for n in check(entry)]
+        entries = _read(edition)["towns"][: options.towns]
+        differing = [n for entry in entries for n in check(entry, edition)]
     except ManifestError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{VERSION}: geometry, poses and priors of {len(entries)} towns agree to 1 mm; ", end="")
+    print(f"{edition}: geometry, poses and priors of {len(entries)} towns agree to 1 mm; ", end="")
     print(f"{len(differing)} of {3 * len(entries)} pictures differ in their bytes")
     return 0
 

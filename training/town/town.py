@@ -12,9 +12,10 @@ from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 from training.town.aerial import paint_aerial
 from training.town.editions import Edition
-from training.town.ground import CameraRig, GroundFrame, render_frame
+from training.town.ground import GroundFrame, render_frame
 from training.town.place import place_town
 from training.town.poses import MARGIN, CameraPose, PoseSampler
+from training.town.rigs import CameraRig
 from training.town.scenery import Scenery, make_scenery
 from training.town.seeds import check_training_seed, split_of, stream
 from training.town.shapes import Array, Picture
@@ -90,7 +91,8 @@ class Town:
 
     def rig(self, view: Literal["pinhole", "panorama"], stream_name: str, index: int) -> CameraRig:
         """Draw the mounting of frame ``index`` of a stream."""
-        return CameraRig.draw(stream(self.seed, "rig", stream_name, index), view == "panorama")
+        draw = CameraRig.draw if self.edition == "town-v1" else CameraRig.draw_any
+        return draw(stream(self.seed, "rig", stream_name, index), view == "panorama")
 
     def render(
         self,

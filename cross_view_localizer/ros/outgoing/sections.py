@@ -24,6 +24,7 @@ _NEEDED = {
 _COUNTED = ("frames", "poses", "skipped", "dropped", "out_of_order", "outdated", "time_jumps")
 # A stamp this far from the clock: people want to know (no sim time, a camera clock that is off).
 _OFFSET_WARNING = 5.0
+_NO_MATCH = f"refused.{Reason.NO_MATCH.value}"
 _REFUSALS_WARNING = 0.5  # share of the frames since the last report
 # Humble and Jazzy; Kilted and later.
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -89,6 +90,11 @@ class Sections:
         for name, number in sorted(counts.items()):
             if name.startswith("refused.") or name == INTERNAL_ERRORS:
                 section.add(name, number)
+        figures = self._status.figures()
+        if "no_match" in figures:  # the model tells
+            section.add("last no_match", figures["no_match"])
+            share = new[_NO_MATCH] / new["frames"] if new["frames"] else 0.0
+            section.add("share refused as no_match", share)
         for stage, milliseconds in self._status.medians().items():
             section.add(f"{stage} ms", milliseconds)
         if new["frames"] and new["poses"] < (1 - _REFUSALS_WARNING) * new["frames"]:

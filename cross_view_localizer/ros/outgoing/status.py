@@ -61,6 +61,7 @@ class Status:
         self._counts: Counter[str] = Counter()
         self._notes: dict[str, tuple[str, float]] = {}
         self._milliseconds: dict[str, deque[float]] = {}
+        self._figures: dict[str, float] = {}
 
     def arrived(self, topic: str, stamp: int = 0, offset: float = 0.0) -> None:
         """Note a message on ``topic`` whose stamp was ``offset`` seconds ahead of the clock."""
@@ -85,12 +86,18 @@ class Status:
         with self._lock:
             self._milliseconds.setdefault(stage, deque(maxlen=100)).append(milliseconds)
 
+    def found(self, figure: str, value: float) -> None:
+        """Keep the last value of a figure that frames have."""
+        with self._lock:
+            self._figures[figure] = value
+
     def restart(self) -> None:
-        """Begin anew at activation: silence and durations are counted from now."""
+        """Begin anew at activation: silence, durations and figures are counted from now."""
         with self._lock:
             self._started = self._clock()
             self._traffic.clear()
             self._milliseconds.clear()
+            self._figures.clear()
 
     def counts(self) -> dict[str, int]:
         """Return all counters."""
@@ -117,6 +124,11 @@ class Status:
                 stage: sorted(values)[len(values) // 2]
                 for stage, values in self._milliseconds.items()
             }
+
+    def figures(self) -> dict[str, float]:
+        """Return the last value of each figure."""
+        with self._lock:
+            return dict(self._figures)
 
     def topic(self, topic: str) -> TopicFigures:
         """Return what is known of a topic now."""

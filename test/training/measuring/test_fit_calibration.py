@@ -57,11 +57,14 @@ def test_any_readers_held_out_split_calibrates(
     run(monkeypatch, weights, "--split", "validation")
     after = weights_file.load(weights)
     assert after.calibration.temperature != before.calibration.temperature
-    assert after.metadata["calibrated_on"] == {"dataset": "plain", "split": "validation"}
+    tags = {"dataset": "plain", "split": "validation"}
+    assert after.metadata["calibrated_on"] == {"plain": tags}
+    assert after.calibration.floor_std >= 0.3
     assert after.metadata["calibration_frames"] == 30
     for name, tensor in before.model.state_dict().items():
         np.testing.assert_array_equal(tensor, after.model.state_dict()[name])
-    assert "'frames': 20" in capsys.readouterr().out  # one half fits, the other measures
+    said = capsys.readouterr().out  # one half fits, the other measures
+    assert "| plain, before | 20 |" in said and "| plain, fitted on the other half | 20 |" in said
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,7 @@ def test_any_readers_held_out_split_calibrates(
         ("", (), "no split 'calibration' to fit on: expected one of validation"),
         ("", ("--split", "test"), "no split 'test' to fit on: expected one of validation"),
         ("", ("--split", "train"), "no split 'train' to fit on: expected one of validation"),
+        ("", ("--editions", "[town-v1]"), "editions town-v1 with data: expected one of the two"),
         ("validation", ("--split", "validation"), "were trained on plain, split 'validation'"),
     ],
 )
