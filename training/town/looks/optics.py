@@ -95,6 +95,7 @@ def _develop(image: Picture, optics: Optics, rng: np.random.Generator, panorama:
     contrast, lift = within(rng, optics.contrast), within(rng, optics.lift)
     if panorama:  # stitched from several exposures: flatter
         contrast, lift = 1 + 0.4 * (contrast - 1), max(lift, 0.0)
+        image *= 1.15
     curve = _tone(contrast, lift, 0.7 if panorama else 1.0)
     index = np.clip(image, 0, LEVELS - 1).astype(np.uint16)
     return curve[index]
@@ -108,7 +109,7 @@ def _tone(contrast: float, lift: float, knee: float = 1.0) -> Array:
     x = np.arange(LEVELS, dtype=np.float32) / 255
     if knee < 1:
         over = np.maximum(x - knee, 0) / (1 - knee)
-        x = np.minimum(x, knee) + (1 - knee) * (1 - np.exp(-0.6 * over)) * 1.04
+        x = np.minimum(x, knee) + (1 - knee) * (1 - np.exp(-0.6 * over)) * 1.12
     middle = 0.42
     bent = middle * (x / middle) ** contrast
     # above the middle the steep curve leans over to white, and clips
