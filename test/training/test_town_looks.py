@@ -12,6 +12,7 @@ import pytest
 from towns import town
 
 from training.town import kinds as k
+from training.town.columns import height_at
 from training.town.editions import Edition
 from training.town.looks import palette as looks
 from training.town.looks.appearance import Appearance, Paint
@@ -25,6 +26,7 @@ from training.town.seeds import stream
 from training.town.shading import _stones
 from training.town.sheet import figures, report, sheet
 from training.town.town import Town
+from training.town.world import HEIGHT_STEP
 
 V2, OTHER = APPEARANCES["town-v2"], APPEARANCES["town-v2-other"]
 
@@ -63,7 +65,7 @@ def _materials(look: Appearance) -> list[tuple[str, tuple[Paint, ...]]]:
 
 
 def test_the_other_looks_materials_are_not_those_of_training() -> None:
-    """No colour between a material's two ends lies between the ends of one of training's."""
+    """Their colours lie a dozen levels of RGB from training's on average, stones are laid otherwise."""
     for (name, known), (_, kept) in zip(_materials(V2), _materials(OTHER), strict=True):
         share = np.linspace(0, 1, 21)[:, None]
         ends = [(np.array(p.low), np.array(p.high)) for p in known]
@@ -71,7 +73,7 @@ def test_the_other_looks_materials_are_not_those_of_training() -> None:
         for p in kept:
             mine = np.array(p.low) + share * (np.array(p.high) - np.array(p.low))
             apart = np.linalg.norm(mine[:, None] - seen[None], axis=-1).min(axis=1)
-            assert apart.mean() > 8, (name, p)
+            assert apart.mean() > 12, (name, p)
     laid = {p.laid for paints in V2.ground.values() for p in paints if p.laid}
     assert laid.isdisjoint(p.laid for paints in OTHER.ground.values() for p in paints)
     assert {f.cladding for f in V2.walls}.isdisjoint(f.cladding for f in OTHER.walls)
@@ -94,13 +96,8 @@ def test_in_winter_the_road_shows_through_the_trees(monkeypatch: pytest.MonkeyPa
     def crowns(season: int) -> float:
         with_only(monkeypatch, seasons=(V2.seasons[season],))
         rng = stream(1, "camera")
-        return float(
-            np.median(
-                Wardrobe(V2 if season < 0 else looks.APPEARANCES["town-v2"], rng).leafiness(
-                    rng, 200
-                )
-            )
-        )
+        drawn = Wardrobe(looks.APPEARANCES["town-v2"], rng)
+        return float(np.median(drawn.leafiness(rng, 200)))
 
     assert crowns(0) > 0.5 and crowns(3) < -0.5
 
@@ -130,21 +127,12 @@ def test_a_stand_finds_the_pixel_of_what_it_sees() -> None:
         truth = np.empty((size[1], size[0], 4), np.float32)
         frame = t.render(pose, view, *size, truth=truth)  # type: ignore[arg-type]
         where = t.scenery
-        from training.town.columns import height_at
-        from training.town.world import HEIGHT_STEP
-
         foot = height_at(where.height, where.half, HEIGHT_STEP, pose.x, pose.y)
         place = np.array([pose.x, pose.y, foot + frame.true_height])
         m = frame.true_intrinsics
         middle = ((size[0] - 1) / 2, (size[1] - 1) / 2) if view == "panorama" else m[:2, 2]
-        stand = Stand(
-            view == "panorama",
-            float(m[0, 0]),
-            *map(float, middle),
-            frame.true_rotation,
-            pose.yaw,
-            place,
-        )
+        lens = (float(m[0, 0]), *map(float, middle), frame.true_rotation)
+        stand = Stand(view == "panorama", *lens, pose.yaw, place)
         solid = truth[..., 3] == GROUND
         uv, ahead = stand.project((truth[..., :3] - place).reshape(-1, 3).astype(float), size)
         v, u = np.mgrid[0 : size[1], 0 : size[0]]
@@ -195,7 +183,8 @@ def test_at_night_a_lamp_lights_the_ground_below_it() -> None:
     at = np.hypot(truth[..., 0] - 8, truth[..., 1] - 2)
     gain = (image - dark).mean(axis=-1)
     ground = truth[..., 3] == GROUND
-    assert gain[ground & (at < 2)].min() > 5 * max(1.0, np.median(gain[ground & (at > 7)]))
+    below, away = gain[ground & (at < 2)].min(), np.median(gain[ground & (at > 7)])
+    assert below > 1.5 * away > 0
     assert dark[ground].mean() < 60
 
 
@@ -266,5 +255,5 @@ def test_the_sheet_shows_every_picture_and_its_figures() -> None:
     low = np.zeros((10, 30, 3), np.uint8)
     page = sheet([flat, low, flat], 2)
     assert page.shape == (48, 68, 3) and page[24, 0, 0] == 255
-    assert figures(flat)[3:] == [1.0, 0.0, 0.0, 0.0]
+    assert figures(flat)[3:] == pytest.approx([1, 0, 0, 0], abs=1e-4)
     assert "clipped 50.0 %" in report("x", [flat, low]) and math.isclose(figures(low)[4], 1.0)
