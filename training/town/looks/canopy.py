@@ -73,7 +73,7 @@ def _branches(image: Picture, uv: Picture, middle: Picture, color: Array) -> Non
 def surface(image: Picture, strength: float, rng: np.random.Generator) -> Picture:
     """Return (H, W, 3): ``image``'s colours in two scales of noise, by its fourth channel."""
     size = image.shape[0]
-    fine = np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))
+    fine: Picture = np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))
     wide = cv2.resize(fine, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_LINEAR)
     wide = np.tile(wide, (size // len(wide) + 1,) * 2)[:size, :size]
     fine = np.tile(fine, (size // 512 + 1,) * 2)[:size, :size]
