@@ -29,7 +29,7 @@ def take(
     image = _develop(image, optics, rng, panorama)
     image += _noise(image.shape[:2], optics, rng, grain)
     amount = within(rng, optics.sharpening)
-    soft = cv2.GaussianBlur(image, (0, 0), 1.0)
+    soft = cv2.GaussianBlur(image, (5, 5), 1.0)
     image = cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
     picture = np.clip(image, 0, 255).astype(np.uint8)
     quality = int(rng.integers(*optics.jpeg))
@@ -46,13 +46,14 @@ def _lens(image: Picture, optics: Optics, rng: np.random.Generator, panorama: bo
         n = int(rng.integers(2, 4))
         image = cv2.blur(image, (n, 1) if rng.random() < 0.6 else (1, n))
     else:
-        image = cv2.GaussianBlur(image, (0, 0), within(rng, optics.blur))
+        image = cv2.GaussianBlur(image, (5, 5), within(rng, optics.blur))
     spots = rng.random(3) < [optics.flare_share, optics.dirt_share, optics.drops_share]
     if spots[0]:
-        image += rng.uniform(6, 40) * np.array([1.0, rng.uniform(0.85, 1), rng.uniform(0.75, 1)])
+        tint = np.array([1.0, rng.uniform(0.85, 1), rng.uniform(0.75, 1)]) * rng.uniform(6, 40)
+        image = image + tint.astype(np.float32)
     if spots[1]:
         cover = _spots(rng, (h, w), int(rng.integers(2, 9)), (0.02, 0.09), 0.02)
-        image *= 1 - rng.uniform(0.2, 0.6) * cover[..., None]
+        image = image * (1 - float(rng.uniform(0.2, 0.6)) * cover[..., None])
     if spots[2]:
         cover = _spots(rng, (h, w), int(rng.integers(10, 40)), (0.006, 0.025), 0.004)
         bent = cv2.GaussianBlur(cv2.flip(image, 0), (0, 0), w / 60)
@@ -95,10 +96,10 @@ def _develop(image: Picture, optics: Optics, rng: np.random.Generator, panorama:
     contrast, lift = within(rng, optics.contrast), within(rng, optics.lift)
     if panorama:  # stitched from several exposures: flatter
         contrast, lift = 1 + 0.4 * (contrast - 1), max(lift, 0.0)
-        image *= 1.15
+        image = image * np.float32(1.15)
     curve = _tone(contrast, lift, 0.7 if panorama else 1.0)
     index = np.clip(image, 0, LEVELS - 1).astype(np.uint16)
-    return curve[index]
+    return np.take(curve, index)
 
 
 def _tone(contrast: float, lift: float, knee: float = 1.0) -> Array:

@@ -202,9 +202,9 @@ TOWN_V2 = Appearance(
         ),
         Optics(
             weight=0.35,
-            brightness=(76, 112),
+            brightness=(62, 104),
             drift=0.2,
-            metering=(0.0, 0.8),
+            metering=(0.0, 0.5),
             contrast=(1.2, 1.75),
             lift=(-8, 6),
             saturation=(0.6, 1.1),
