@@ -257,3 +257,18 @@ def test_the_sheet_shows_every_picture_and_its_figures() -> None:
     assert page.shape == (48, 68, 3) and page[24, 0, 0] == 255
     assert figures(flat)[3:] == pytest.approx([1, 0, 0, 0], abs=1e-4)
     assert "clipped 50.0 %" in report("x", [flat, low]) and math.isclose(figures(low)[4], 1.0)
+
+
+def test_a_frame_is_the_same_each_time_and_a_day_is_shared_by_a_drive() -> None:
+    t = later()
+    a, b = t.poses(2)
+
+    def picture(index: int, light: int | None = None) -> np.ndarray:
+        return t.render((a, b)[index], "pinhole", 96, 64, index=index, light=light).image
+
+    assert (picture(0) == picture(0)).all()
+    cv2.setRNGSeed(5)
+    assert (picture(1, light=2) == picture(1, light=2)).all()
+    # of one day: as bright as each other more than two frames of two days
+    levels = [[float(picture(i, light=day).mean()) for i in (0, 1)] for day in range(6)]
+    assert np.std(np.mean(levels, axis=1)) > 0.5 * np.mean(np.std(levels, axis=1))

@@ -17,7 +17,7 @@ from training.town.looks.appearance import (
 FLAGS = Laid(0.8, 0.4, 0.5, 0.03, 0.3)
 TERRACOTTA = Laid(0.3, 0.3, 0.0, 0.02, 0.3)
 LONG_BRICKS = Laid(0.24, 0.07, 0.3, 0.012, 0.35)
-PLATES = Laid(2.5, 2.5, 0.0, 0.06, 0.18)
+PLATES = Laid(2.5, 2.5, 0.0, 0.05, 0.12)
 
 ASPHALT = (
     Paint(0.4, (116, 84, 72), (158, 118, 102), 4, 9, 44),
