@@ -22,8 +22,8 @@ from training.town.looks.optics import take
 from training.town.looks.palette import APPEARANCES, Wardrobe
 from training.town.looks.survey import publish
 from training.town.looks.weather import GROUND, SKY, Stand, through_weather
+from training.town.patterns import stones
 from training.town.seeds import stream
-from training.town.shading import _stones
 from training.town.sheet import figures, report, sheet
 from training.town.town import Town
 from training.town.world import HEIGHT_STEP
@@ -242,12 +242,12 @@ def test_stones_repeat_at_their_size_and_fade_with_distance() -> None:
     laid = np.zeros((256, 8), np.float32)
     laid[7, :7] = (0.5, 0.5, 0.0, 0.04, 0.4, 1.0, 0.0)
     x = np.arange(0.0, 3.0, 0.01)
-    gain = np.array([_stones(v, 0.25, 0.005, paint, 5.0, laid) for v in x])
+    gain = np.array([stones(v, 0.25, 0.005, paint, 5.0, laid) for v in x])
     joints = x[gain < 0.75]
     assert len(joints) and np.allclose((joints + 0.25) % 0.5, 0.25, atol=0.05)
-    assert _stones(0.0, 0.25, 0.4, paint, 5.0, laid) == 1.0
+    assert stones(0.0, 0.25, 0.4, paint, 5.0, laid) == 1.0
     paint[..., 3] = 8
-    assert _stones(0.0, 0.25, 0.005, paint, 5.0, laid) == 1.0
+    assert stones(0.0, 0.25, 0.005, paint, 5.0, laid) == 1.0
 
 
 def test_the_sheet_shows_every_picture_and_its_figures() -> None:
