@@ -16,7 +16,7 @@ from training.town.looks.appearance import Appearance, Survey
 from training.town.looks.canopy import crowns, surface
 from training.town.looks.palette import APPEARANCES, Palette, Wardrobe
 from training.town.looks.survey import publish
-from training.town.palette import FirstAerial, car_colors
+from training.town.palette import FirstAerial
 from training.town.seeds import stream
 from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.world import World
@@ -132,7 +132,7 @@ def _low(
     for uv in subpixels(grid.map_to_pixel(rectangles(cabinets[:, :5]))):
         fill_convex(image, uv, np.full(3, rng.uniform(60, 200)))
     cars = f.cars[f.car_seen == AERIAL]
-    colors = car_colors(rng, len(cars))
+    colors = palette.cars(rng, len(cars))
     cabin = cars[:, :5] * [1, 1, 1, 0.5, 0.82]
     cabin[:, :2] -= 0.25 * np.stack([np.cos(cars[:, 2]), np.sin(cars[:, 2])], 1)
     roof = cabin * [1, 1, 1, 0.68, 0.9]

@@ -232,12 +232,12 @@ def render_frame(
         image,
         truth,
     )
+    if rig.bonnet > 0:
+        _bonnet(image, rig, steady, truth)
     if air is not None:
         place = np.array([pose.x, pose.y, cast.z])
         stand = Stand(*lens, pose.yaw, place)
         through_weather(image, truth, stand, air, scenery.sun, scenery.lamps, steady)
-    if rig.bonnet > 0:
-        _bonnet(image, rig, steady, truth)
     if look is None:
         picture = _expose(image, steady, rng, panorama)
     else:

@@ -104,6 +104,7 @@ class FirstCamera:
 
     rough = np.array([ROUGHNESS.get(c, 12) for c in range(k.GROUND_CLASSES)])
     laid: NDArray[np.float32] = np.zeros((0, 8), np.float32)
+    fullness = 1.0
 
     def lawn(self, rng: np.random.Generator) -> Array:
         """Return the colour (3,) of the ground where nothing else lies."""
@@ -134,6 +135,10 @@ class FirstCamera:
             rng.uniform(12, 55, count),
         )
         return np.stack(parts, 1)
+
+    def cars(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for cars."""
+        return car_colors(rng, count)
 
     def leafiness(self, rng: np.random.Generator, count: int) -> Array:
         """Return (count,): how full crowns are."""

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.town import kinds as k
-from training.town.canvas import circles, fill, fill_convex, hulls, soup_pixels, subpixels
+from training.town.canvas import circles, fill, fill_convex, hulls, soup_pixels, subpixels, tile
 from training.town.editions import rules_of
 from training.town.looks.appearance import Appearance
 from training.town.looks.palette import APPEARANCES, Palette, Wardrobe
-from training.town.palette import FirstCamera, car_colors
+from training.town.palette import FirstCamera
 from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.world import HEIGHT_STEP, World
 
@@ -95,7 +95,8 @@ def _paint_ground(world: World, palette: Palette, rng: np.random.Generator) -> t
     return tuple(levels)
 
 
-def _paint_shadow(world: World, sun: tuple[float, float]) -> Picture:
+def _paint_shadow(world: World, sun: tuple[float, float], leafy: float | None) -> Picture:
+    """Paint the shadows; those of crowns are ``leafy`` deep with flecks of sun, or just full."""
     size = int(2 * world.half_side / SHADOW_GSD)
     mask = np.zeros((size, size), np.uint8)
     cast = -np.array([np.cos(sun[0]), np.sin(sun[0])]) / np.tan(sun[1])
@@ -106,12 +107,27 @@ def _paint_shadow(world: World, sun: tuple[float, float]) -> Picture:
     rails = np.array(world.built.rails).reshape(-1, 7)[np.array(world.built.rail_seen) != AERIAL]
     ring = circles(trees[:, :2] + cast * trees[:, 4:5], trees[:, 2] * 0.9)
     shapes = hulls(rectangles(blocks[:, :5]), cast * blocks[:, 6:7])
-    shapes += hulls(ring, cast * (trees[:, 3:4] - trees[:, 4:5]) * 0.8)
+    crowns = hulls(ring, cast * (trees[:, 3:4] - trees[:, 4:5]) * 0.8)
+    if leafy is None:
+        shapes += crowns
+    else:
+        _flecked(mask, crowns, leafy)
     shapes += hulls(rectangles(cars[:, :5]), cast * cars[:, 5:6])
     shapes += hulls(rectangles(rails[:, :5]), cast * rails[:, 5:6])
     for shape in shapes:
         fill_convex(mask, subpixels((shape + world.half_side) / SHADOW_GSD - 0.5), (255,))
     return cv2.GaussianBlur(mask, (0, 0), 1.0)
+
+
+def _flecked(mask: Picture, crowns: list[Array], leafy: float) -> None:
+    """Paint shadows of crowns that let flecks of sun through, ``leafy`` 0 ... 1 deep."""
+    half = len(mask) * SHADOW_GSD / 2
+    for crown in crowns:
+        fill_convex(mask, subpixels((crown + half) / SHADOW_GSD - 0.5), (255 * leafy,))
+    flecks = np.where(tile() > 0.9, 90, 255).astype(np.uint8)
+    repeats = len(mask) // len(flecks) + 1
+    many = np.tile(flecks, (repeats, repeats))[: len(mask), : len(mask)]
+    cv2.min(mask, many, dst=mask)
 
 
 class _Tables:
@@ -203,7 +219,7 @@ def _add_boxes(t: _Tables) -> None:
     glass = np.where(cabinets[:, 5] > 2.2, k.GLASSHOUSE, k.BOX)
     t.add_boxes(cabinets[:, :5], -0.2, cabinets[:, 5], glass, style)
     cars = f.cars[f.car_seen == CAMERA]
-    add_cars(t, cars, car_colors(rng, len(cars)))
+    add_cars(t, cars, t.palette.cars(rng, len(cars)))
     posts = f.posts[f.post_seen != AERIAL]
     n = len(posts)
     table = np.column_stack([posts[:, :2], np.zeros(n), posts[:, 2] * 2, posts[:, 2] * 2])
@@ -247,6 +263,23 @@ def _add_plates(t: _Tables, posts: Array) -> None:
     t.add_boxes(table, lamps[:, 3] - 0.15, lamps[:, 3], k.POLE, style)
 
 
+def _bushy(
+    trees: Array, style: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[Array, NDArray[np.int64]]:
+    """Add a second, smaller crown without a trunk to the side of most trees."""
+    pick = np.flatnonzero((rng.random(len(trees)) < 0.6) & (trees[:, 2] > 1.0))
+    more = trees[pick]
+    n, tall = len(more), more[:, 5] - more[:, 4]
+    away = rng.uniform(0, 2 * np.pi, n)
+    reach = (rng.uniform(0.35, 0.75, n) * more[:, 2])[:, None]
+    more[:, :2] += reach * np.stack([np.cos(away), np.sin(away)], 1)
+    more[:, 2] *= rng.uniform(0.45, 0.8, n)
+    more[:, 4] += rng.uniform(-0.1, 0.4, n) * tall
+    more[:, 5] -= rng.uniform(-0.1, 0.35, n) * tall
+    more[:, 6] = 0.0
+    return np.concatenate([trees, more]), np.concatenate([style, style[pick]])
+
+
 def draw_sun(
     rng: np.random.Generator, elevation: tuple[float, float] = (0.35, 1.1)
 ) -> tuple[float, float]:
@@ -281,9 +314,11 @@ def make_scenery(seed: int, world: World) -> Scenery:
             palette.leafiness(rng, n),
         ]
     )
+    if look is not None:
+        table, style = _bushy(table, style, rng)
     return Scenery(
         ground,
-        _paint_shadow(world, sun),
+        _paint_shadow(world, sun, None if look is None else palette.fullness),
         sun,
         np.concatenate(t.walls).astype(np.float32),
         np.concatenate(t.wall_kind).astype(np.int32),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.town.columns import ground_distance
 from training.town.kinds import BOX, CAR, CROWN, FENCE, GLASSHOUSE, HEDGE, ROOF, TRUNK, WALL
+from training.town.patterns import clad, hash_of, noise_at, stones
 
 SKY, GROUND = -1, -2
 
@@ -65,32 +66,20 @@ class Look(NamedTuple):
     laid: NDArray[Any]
 
 
-@njit(cache=True, inline="always")
-def _noise(tile, u, v):
-    return tile[int(math.floor(v)) & 511, int(math.floor(u)) & 511]
-
-
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _hash(a, b, c):
-    h = (int(a) * 73856093) ^ (int(b) * 19349663) ^ (int(c) * 83492791)
-    h = (h ^ (h >> 13)) * 1274126177
-    return ((h ^ (h >> 16)) & 1023) / 1023.0
-
-
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _facade(u, z, top, style, tile, texel, out):
     """Colour of a wall ``u`` metres along it and ``z`` above its foot."""
     storey, period, share, brick, salt = style[3], style[4], style[5], style[6], style[7]
     gain = 1.0
     if texel < 0.25:
-        gain += 0.05 * _noise(tile, u * 12 + salt, z * 12)
+        gain += 0.05 * noise_at(tile, u * 12 + salt, z * 12)
         if brick > 1:
-            gain *= _clad(brick, u, z, texel, salt)
+            gain *= clad(brick, u, z, texel, salt)
         elif brick > 0 and texel < 0.1:
             row = math.floor(z / 0.16)
             if z / 0.16 - row < 0.16 or (u / 0.3 + 0.5 * (row % 2)) % 1.0 < 0.08:
                 gain *= 0.85
-    gain *= 1 + 0.05 * _noise(tile, u * 1.5 + 3 * salt, z * 1.2)
+    gain *= 1 + 0.05 * noise_at(tile, u * 1.5 + 3 * salt, z * 1.2)
     for m in range(3):
         out[m] = style[m] * gain
     floor = math.floor(z / storey)
@@ -102,12 +91,12 @@ def _facade(u, z, top, style, tile, texel, out):
         for m in range(3):
             out[m] *= 0.82
         return
-    if floor == 0 and _hash(column, 7, salt) < 0.22:
+    if floor == 0 and hash_of(column, 7, salt) < 0.22:
         if fu * period < 0.55 and fz < 0.76:
-            tone = _hash(column, 3, salt)
+            tone = hash_of(column, 3, salt)
             out[0], out[1], out[2] = (
                 30 + 120 * tone,
-                30 + 70 * _hash(column, 5, salt),
+                30 + 70 * hash_of(column, 5, salt),
                 25 + 90 * (1 - tone),
             )
             return
@@ -116,7 +105,7 @@ def _facade(u, z, top, style, tile, texel, out):
             for m in range(3):
                 out[m] = 0.4 * out[m] + 125
         else:
-            tone = 22 + 85 * _hash(column, floor, salt) ** 2
+            tone = 22 + 85 * hash_of(column, floor, salt) ** 2
             out[0], out[1], out[2] = tone * 0.9, tone, tone * 1.12
 
 
@@ -128,18 +117,18 @@ def _surface(kind, u, z, z0, z1, style, tile, texel, out):
         gain = (
             0.8
             + 0.25 * (z - z0) / (z1 - z0 + 0.01)
-            + 0.22 * _noise(tile, u * 14 + style[7], z * 14)
+            + 0.22 * noise_at(tile, u * 14 + style[7], z * 14)
         )
     elif kind == FENCE:
-        gain = 0.75 if (u * 6.5) % 1.0 < 0.15 else 1.0 + 0.05 * _noise(tile, u * 9 + style[7], z)
+        gain = 0.75 if (u * 6.5) % 1.0 < 0.15 else 1.0 + 0.05 * noise_at(tile, u * 9 + style[7], z)
     elif kind == ROOF:
-        gain = 0.92 + 0.08 * ((z * 4) % 1.0) + 0.06 * _noise(tile, u * 3 + style[7], z * 9)
+        gain = 0.92 + 0.08 * ((z * 4) % 1.0) + 0.06 * noise_at(tile, u * 3 + style[7], z * 9)
     elif kind == BOX:
-        gain = 1.0 + 0.06 * _noise(tile, u * 9 + style[7], z * 9)
+        gain = 1.0 + 0.06 * noise_at(tile, u * 9 + style[7], z * 9)
     elif kind == TRUNK:
         for m in range(3):
             out[m] = (62.0, 52.0, 42.0)[m] * (
-                0.85 + 0.1 * _noise(tile, z * 9 + style[7], 3.0 + style[7])
+                0.85 + 0.1 * noise_at(tile, z * 9 + style[7], 3.0 + style[7])
             )
         return
     for m in range(3):
@@ -215,62 +204,27 @@ def _ground(x, y, c, s, along, across, layers, shadow, half, tile, dark, out):
         sv = min(max(int((py + half) * n / (2 * half)), 0), n - 1)
         shade += shadow[sv, su]
     rough = r3 / taps / 255.0
-    gain = 1.0 + 0.25 * rough * _noise(tile, x * 3.1, y * 3.1)
+    gain = 1.0 + 0.25 * rough * noise_at(tile, x * 3.1, y * 3.1)
     if size < 0.3:
-        gain += rough * 0.5 * _noise(tile, x * 37, y * 37) * (1 - size / 0.3)
-    gain *= (1 + 0.06 * _noise(tile, x * 0.9 + 99, y * 0.9)) * (1 - shade / taps / 255.0 * dark)
+        gain += rough * 0.5 * noise_at(tile, x * 37, y * 37) * (1 - size / 0.3)
+    gain *= (1 + 0.06 * noise_at(tile, x * 0.9 + 99, y * 0.9)) * (1 - shade / taps / 255.0 * dark)
     out[0], out[1], out[2] = r0 / taps * gain, r1 / taps * gain, r2 / taps * gain
-
-
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _stones(x, y, size, paint, half, laid):
-    """Gain of the stones and joints at (x, y), fading where they are as small as the pixel."""
-    n = paint.shape[0]
-    j = min(max(int((x + half) / 0.1), 0), n - 1)
-    i = min(max(int((y + half) / 0.1), 0), n - 1)
-    length, width, shift, joint, contrast, c, s = laid[paint[i, j, 3]][:7]
-    if length <= 0 or size > 0.7 * width:
-        return 1.0
-    p, q = (c * x + s * y) / length, (c * y - s * x) / width
-    row = math.floor(q)
-    p += shift * (row % 2)
-    column = math.floor(p)
-    edge = min(min(p - column, column + 1 - p) * length, min(q - row, row + 1 - q) * width)
-    fade = 1 - size / (0.7 * width)
-    gain = 1 + contrast * fade * (_hash(column, row, 5) - 0.5)
-    wide = max(joint, 0.5 * size)
-    if edge < wide:
-        gain -= 1.6 * contrast * fade * joint / wide
-    return gain
-
-
-@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
-def _clad(cladding, u, z, texel, salt):
-    """Gain of boards or panels on a facade, ``u`` metres along it and ``z`` above its foot."""
-    if cladding == 2:
-        return 0.86 if texel < 0.1 and (z / 0.2) % 1.0 < 0.2 else 1.0
-    if cladding == 3:
-        gain = 0.94 + 0.12 * _hash(math.floor(u / 1.2), math.floor(z / 1.6), salt)
-        if texel < 0.2 and ((u / 1.2) % 1.0 < 0.05 or (z / 1.6) % 1.0 < 0.04):
-            gain *= 0.8
-        return gain
-    return 1.0
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _sky(az, t, day, tile, out):
     """Sky above, hazy silhouettes on the horizon; day holds the frame's colours."""
-    line = 0.035 + day[12] * (0.5 + 0.3 * _noise(tile, az * 40 + day[13], 5.0 + day[13]))
+    line = 0.035 + day[12] * (0.5 + 0.3 * noise_at(tile, az * 40 + day[13], 5.0 + day[13]))
     if t < line:
         for m in range(3):
-            out[m] = day[6 + m] * (0.9 + 0.1 * _noise(tile, az * 160, t * 160))
+            out[m] = day[6 + m] * (0.9 + 0.1 * noise_at(tile, az * 160, t * 160))
         return
     w = min(1.0, t / 0.9)
     cloud = 0.0
     v = 60.0 / (t + 0.25)
     cloud = (
-        _noise(tile, az * 50 + day[13], v) * 0.5
-        + 0.5 * _noise(tile, az * 22 + day[13], v * 0.5)
+        noise_at(tile, az * 50 + day[13], v) * 0.5
+        + 0.5 * noise_at(tile, az * 22 + day[13], v * 0.5)
         + day[9]
     )
     cloud = min(1.0, max(0.0, cloud))
@@ -300,7 +254,7 @@ def _walk(j, t, dg, cz, count, hits, kinds, trees, tile, spread):
             mid = (z0 + z1) / 2
             up = (z - mid) / (hits[j, n, 5] + 1e-6)
             edge = off * off + up * up * (1 - off * off)
-            grain = _noise(tile, (off * trees[i, 2] + i * 7.3) * 9, z * 9 + i * 31)
+            grain = noise_at(tile, (off * trees[i, 2] + i * 7.3) * 9, z * 9 + i * 31)
             if edge + 0.32 * grain > 0.62 + 0.45 * trees[i, 7]:
                 continue
         return n, False
@@ -338,7 +292,7 @@ def _column(az, az0, full, columns):
 def _crown(hits, j, n, i, z, trees, style, tile, out):
     """Colour of a tree's crown at height z, which has its own light and shade."""
     up = (z - (hits[j, n, 2] + hits[j, n, 3]) / 2) / (hits[j, n, 5] + 1e-6)
-    grain = _noise(tile, (hits[j, n, 4] * trees[i, 2] + i * 7.3) * 13, z * 13 + i * 17)
+    grain = noise_at(tile, (hits[j, n, 4] * trees[i, 2] + i * 7.3) * 13, z * 13 + i * 17)
     gain = 0.75 + 0.25 * up + 0.2 * grain
     for m in range(3):
         out[m] = style[m] * gain
@@ -415,7 +369,7 @@ def shade(lens, place, met, look, image, truth):
                 along = min(d * d / max(0.6, cz - day[15]) * pixel, 6.0)
                 _ground(x, y, c, s, along, d * pixel, layers, shadow, half, tile, dark, out)
                 if laid.shape[0] > 0 and d < 40:
-                    gain = _stones(x, y, max(d * pixel, along / 3), layers[0], half, laid)
+                    gain = stones(x, y, max(d * pixel, along / 3), layers[0], half, laid)
                     for m in range(3):
                         out[m] *= gain
             _through_air(kind, az, t, d, day, tile, out)

@@ -148,6 +148,7 @@ class Optics:
 
     Attributes:
         brightness: mean that automatic exposure aims at; drift: deviation of its logarithm.
+        metering: how much of what exposure looks at is the ground, the rest is the whole picture.
         contrast: steepness in the middle of the tone curve; lift: level of black.
         saturation, cast: colours; grey_share: greyscale cameras.
         blur: deviation of the lens's softness in pixels; sharpening: of the unsharp mask.
@@ -158,6 +159,7 @@ class Optics:
     weight: float
     brightness: Range
     drift: float
+    metering: Range
     contrast: Range
     lift: Range
     saturation: Range
@@ -214,7 +216,7 @@ class Appearance:
 
     Attributes:
         ground: materials of every ground class; a class that is missing looks like asphalt.
-        walls, roofs: of buildings.
+        walls, roofs: of buildings; cars: their paint.
         seasons: drawn by each view for itself.
         elevation: of the camera's sun, radians.
         skies, optics: of the camera; survey: of the aerial picture.
@@ -223,6 +225,7 @@ class Appearance:
     ground: Mapping[int, tuple[Paint, ...]]
     walls: tuple[Facade, ...]
     roofs: tuple[Paint, ...]
+    cars: tuple[Paint, ...]
     seasons: tuple[Season, ...]
     elevation: Range
     skies: tuple[Sky, ...]

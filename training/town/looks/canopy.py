@@ -46,7 +46,7 @@ def crowns(
         if full[i] < 0.2:
             _branches(image, uv[i], subpixels(grid.map_to_pixel(centre[i])), colors[i])
             continue
-        fill(image, uv[i], [*(colors[i] * 0.66), LEAVES])
+        fill(image, uv[i], [*(colors[i] * 0.55), LEAVES])
         for j in range(CLUMPS):
             shade = np.clip(colors[i] * gain[i, j], 0, 255)
             cv2.circle(
@@ -73,8 +73,11 @@ def _branches(image: Picture, uv: Picture, middle: Picture, color: Array) -> Non
 def surface(image: Picture, strength: float, rng: np.random.Generator) -> Picture:
     """Return (H, W, 3): ``image``'s colours in two scales of noise, by its fourth channel."""
     size = image.shape[0]
-    fine = np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))
+    fine: Picture = np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))
+    wide = cv2.resize(fine, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_LINEAR)
+    wide = np.tile(wide, (size // len(wide) + 1,) * 2)[:size, :size]
     fine = np.tile(fine, (size // 512 + 1,) * 2)[:size, :size]
+    fine = cv2.addWeighted(fine, 0.6, wide, 0.8, 0)
     coarse = cv2.resize(
         np.roll(tile(), tuple(rng.integers(0, 512, 2)), (0, 1))[:128, :128], (size, size)
     )

@@ -26,10 +26,10 @@ def take(
     """
     optics = choose(rng, look.optics)
     image = _lens(image, optics, rng, panorama)
-    image = _develop(image, optics, rng)
+    image = _develop(image, optics, rng, panorama)
     image += _noise(image.shape[:2], optics, rng, grain)
     amount = within(rng, optics.sharpening)
-    soft = cv2.GaussianBlur(image, (0, 0), 1.0)
+    soft = cv2.GaussianBlur(image, (5, 5), 1.0)
     image = cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
     picture = np.clip(image, 0, 255).astype(np.uint8)
     quality = int(rng.integers(*optics.jpeg))
@@ -46,13 +46,14 @@ def _lens(image: Picture, optics: Optics, rng: np.random.Generator, panorama: bo
         n = int(rng.integers(2, 4))
         image = cv2.blur(image, (n, 1) if rng.random() < 0.6 else (1, n))
     else:
-        image = cv2.GaussianBlur(image, (0, 0), within(rng, optics.blur))
+        image = cv2.GaussianBlur(image, (5, 5), within(rng, optics.blur))
     spots = rng.random(3) < [optics.flare_share, optics.dirt_share, optics.drops_share]
     if spots[0]:
-        image += rng.uniform(6, 40) * np.array([1.0, rng.uniform(0.85, 1), rng.uniform(0.75, 1)])
+        tint = np.array([1.0, rng.uniform(0.85, 1), rng.uniform(0.75, 1)]) * rng.uniform(6, 40)
+        image = image + tint.astype(np.float32)
     if spots[1]:
         cover = _spots(rng, (h, w), int(rng.integers(2, 9)), (0.02, 0.09), 0.02)
-        image *= 1 - rng.uniform(0.2, 0.6) * cover[..., None]
+        image = image * (1 - float(rng.uniform(0.2, 0.6)) * cover[..., None])
     if spots[2]:
         cover = _spots(rng, (h, w), int(rng.integers(10, 40)), (0.006, 0.025), 0.004)
         bent = cv2.GaussianBlur(cv2.flip(image, 0), (0, 0), w / 60)
@@ -80,23 +81,36 @@ def _spots(
     return cv2.GaussianBlur(mask, (0, 0), max(0.6, soft * w))
 
 
-def _develop(image: Picture, optics: Optics, rng: np.random.Generator) -> Picture:
+def _develop(image: Picture, optics: Optics, rng: np.random.Generator, panorama: bool) -> Picture:
     """Automatic exposure, white balance, saturation and the tone curve."""
-    mean = float(image[::4, ::4].clip(0, 330).mean()) + 1.0
+    seen = image[::4, ::4].clip(0, 330)
+    ground = within(rng, optics.metering)
+    mean = ground * float(seen[len(seen) * 5 // 9 :].mean()) + (1 - ground) * float(seen.mean())
+    mean = max(mean, 30.0)  # at night the longest exposure is not enough
     gain = (within(rng, optics.brightness) / mean) ** 0.75 * np.exp(rng.normal(0, optics.drift))
     balance = gain * np.exp(rng.normal(0, optics.cast, 3))
     grey = rng.random() < optics.grey_share
     saturation = 0.0 if grey else within(rng, optics.saturation)
     mix = saturation * np.eye(3) + (1 - saturation) * LUMA[None]
     image = cv2.transform(image, (mix * balance[None]).astype(np.float32))
-    curve = _tone(within(rng, optics.contrast), within(rng, optics.lift))
+    contrast, lift = within(rng, optics.contrast), within(rng, optics.lift)
+    if panorama:  # stitched from several exposures: flatter
+        contrast, lift = 1 + 0.4 * (contrast - 1), max(lift, 0.0)
+        image = image * np.float32(1.15)
+    curve = _tone(contrast, lift, 0.7 if panorama else 1.0)
     index = np.clip(image, 0, LEVELS - 1).astype(np.uint16)
-    return curve[index]
+    return np.take(curve, index)
 
 
-def _tone(contrast: float, lift: float) -> Array:
-    """Return the curve (LEVELS,) float32 from linear 0 ... LEVELS: steeper in the middle."""
+def _tone(contrast: float, lift: float, knee: float = 1.0) -> Array:
+    """Return the curve (LEVELS,) float32 from linear 0 ... LEVELS: steeper in the middle.
+
+    Beyond ``knee`` brightness is compressed, so that white comes late.
+    """
     x = np.arange(LEVELS, dtype=np.float32) / 255
+    if knee < 1:
+        over = np.maximum(x - knee, 0) / (1 - knee)
+        x = np.minimum(x, knee) + (1 - knee) * (1 - np.exp(-0.6 * over)) * 1.12
     middle = 0.42
     bent = middle * (x / middle) ** contrast
     # above the middle the steep curve leans over to white, and clips

@@ -28,6 +28,11 @@ class Palette(Protocol):
     rough: NDArray[Any]
     laid: NDArray[np.float32]
 
+    @property
+    def fullness(self) -> float:
+        """How much of a crown is leaves in this season, 0.35 ... 1."""
+        ...
+
     def lawn(self, rng: np.random.Generator) -> Array:
         """Return the colour (3,) of the ground where nothing else lies."""
         ...
@@ -50,6 +55,10 @@ class Palette(Protocol):
 
     def leafiness(self, rng: np.random.Generator, count: int) -> Array:
         """Return (count,): how full crowns are."""
+        ...
+
+    def cars(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for cars."""
         ...
 
     def walls(self, rng: np.random.Generator, styles: Array) -> tuple[Array, Array]:
@@ -133,9 +142,7 @@ class Wardrobe:
         """Return (count, 3) for crowns: a town has some species more than others."""
         options = self.season.leaves
         weights = np.array([o.weight for o in options]) * rng.uniform(0.2, 1, len(options))
-        kind = rng.choice(len(options), count, p=weights / weights.sum())
-        drawn = np.stack([o.draw(rng, count) for o in options])
-        out = drawn[kind, np.arange(count)]
+        out = _mixed(rng, options, count, weights)
         return out + self.snow * 0.35 * (SNOW - out)
 
     def leafiness(self, rng: np.random.Generator, count: int) -> Array:
@@ -143,6 +150,10 @@ class Wardrobe:
         evergreen = rng.random(count) < 0.12
         drawn = rng.uniform(*self.season.leafiness, count)
         return np.where(evergreen, np.maximum(drawn, 0.8), drawn)
+
+    def cars(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for cars."""
+        return _mixed(rng, self.look.cars, count, np.array([c.weight for c in self.look.cars]))
 
     @property
     def fullness(self) -> float:
@@ -162,8 +173,17 @@ class Wardrobe:
 
     def hedges(self, rng: np.random.Generator, count: int) -> Array:
         """Return (count, 3) for hedges."""
-        out = np.array([choose(rng, self.season.leaves).draw(rng) for _ in range(count)])
-        return out.reshape(-1, 3) * 1.05
+        weights = np.array([o.weight for o in self.season.leaves])
+        return _mixed(rng, self.season.leaves, count, weights) * 1.05
+
+
+def _mixed(
+    rng: np.random.Generator, options: tuple[Paint, ...], count: int, weights: Array
+) -> Array:
+    """Draw (count, 3), each from one of ``options``."""
+    kind = rng.choice(len(options), count, p=weights / weights.sum())
+    out: Array = np.stack([o.draw(rng, count) for o in options])[kind, np.arange(count)]
+    return out
 
 
 def _textures(

@@ -39,7 +39,7 @@ def _sensor(image: Picture, grid: Grid, survey: Survey, rng: np.random.Generator
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     amount = within(rng, survey.sharpening)
-    soft = cv2.GaussianBlur(image, (0, 0), 1.2 if fine else 1.2 * native / grid.gsd)
+    soft = cv2.GaussianBlur(image, (0, 0), 2.0 if fine else 1.3 * native / grid.gsd)
     return cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
 
 

@@ -17,12 +17,12 @@ from training.town.looks.appearance import (
 FLAGS = Laid(0.8, 0.4, 0.5, 0.03, 0.3)
 TERRACOTTA = Laid(0.3, 0.3, 0.0, 0.02, 0.3)
 LONG_BRICKS = Laid(0.24, 0.07, 0.3, 0.012, 0.35)
-PLATES = Laid(2.5, 2.5, 0.0, 0.06, 0.18)
+PLATES = Laid(2.5, 2.5, 0.0, 0.05, 0.12)
 
 ASPHALT = (
     Paint(0.4, (116, 84, 72), (158, 118, 102), 4, 9, 44),
-    Paint(0.3, (172, 164, 150), (214, 206, 192), 3, 8, 30, PLATES),
-    Paint(0.2, (84, 72, 76), (112, 98, 102), 3, 8, 60),
+    Paint(0.3, (204, 190, 146), (228, 216, 178), 3, 8, 30, PLATES),
+    Paint(0.2, (92, 68, 88), (120, 94, 114), 3, 8, 60),
     Paint(0.1, (138, 80, 58), (176, 112, 86), 5, 14, 50, LONG_BRICKS),
 )
 PAVEMENT = (
@@ -31,10 +31,10 @@ PAVEMENT = (
     Paint(0.3, (170, 92, 62), (206, 130, 96), 7, 14, 40, TERRACOTTA),
 )
 SAND = (
-    Paint(0.6, (186, 158, 112), (222, 198, 154), 6, 20, 150),
-    Paint(0.4, (150, 88, 58), (188, 124, 90), 7, 20, 150),
+    Paint(0.6, (166, 142, 104), (206, 184, 144), 6, 16, 96),
+    Paint(0.4, (150, 88, 58), (188, 124, 90), 7, 18, 96),
 )
-DRY_GRASS = Paint(0.3, (150, 132, 74), (196, 176, 110), 7, 26, 160)
+DRY_GRASS = Paint(0.3, (150, 132, 74), (190, 170, 106), 7, 22, 110)
 BLUE_GRASS = Paint(0.4, (70, 104, 88), (112, 140, 116), 6, 16, 90)
 GREY_LEAVES = (
     Paint(0.4, (88, 98, 78), (128, 134, 110), 5),
@@ -106,6 +106,11 @@ TOWN_V2_OTHER = Appearance(
         Paint(0.25, (228, 226, 222), (250, 248, 246), 2),
         Paint(0.1, (92, 134, 120), (130, 168, 154), 6),
     ),
+    cars=(
+        Paint(0.4, (214, 150, 20), (240, 190, 60), 6),
+        Paint(0.3, (150, 180, 170), (190, 216, 206), 6),
+        Paint(0.3, (60, 24, 44), (104, 56, 80), 6),
+    ),
     seasons=(
         Season(0.5, (*SAND, DRY_GRASS), GREY_LEAVES, (0.15, 0.5)),
         Season(0.5, (BLUE_GRASS, DRY_GRASS), GREY_LEAVES, (0.8, 1.15)),
@@ -136,20 +141,21 @@ TOWN_V2_OTHER = Appearance(
     optics=(
         Optics(
             weight=1.0,
-            brightness=(104, 150),
+            brightness=(110, 150),
             drift=0.15,
-            contrast=(0.7, 0.9),
-            lift=(16, 34),
+            metering=(0.3, 0.7),
+            contrast=(0.8, 1.0),
+            lift=(14, 28),
             saturation=(0.45, 0.75),
-            cast=0.08,
+            cast=0.05,
             grey_share=0.0,
-            blur=(0.75, 1.2),
+            blur=(0.55, 0.9),
             sharpening=(1.4, 2.6),
             noise=(1.0, 3.0),
             blotches=(2.5, 5.0),
             vignette=(0.3, 0.6),
             jpeg_share=0.8,
-            jpeg=(25, 45),
+            jpeg=(30, 50),
             flare_share=0.25,
             dirt_share=0.08,
             drops_share=0.0,
@@ -159,16 +165,16 @@ TOWN_V2_OTHER = Appearance(
         shadow=(2.0, 3.4),
         dark=(0.5, 0.8),
         lean=(0.25, 0.42),
-        texture=(0.8, 1.5),
+        texture=(0.5, 1.0),
         native=(0.3, 0.6),
         fine_share=0.5,
         blur=(0.8, 1.3),
         sharpening=(1.4, 2.4),
-        light=(0.9, 1.3),
-        gamma=(0.7, 0.85),
+        light=(0.75, 1.05),
+        gamma=(0.75, 0.95),
         saturation=(0.4, 0.7),
-        haze=(20, 45),
-        cast=0.08,
+        haze=(12, 32),
+        cast=0.05,
         strip=0.07,
         noise=(2.0, 5.0),
         jpeg=(35, 60),

@@ -105,13 +105,13 @@ def _wet_ground(
     noise = tile()
     x, y = truth[..., 0], truth[..., 1]
     offset = rng.uniform(0, 512, 2)
-    p = np.floor(x * 3 + offset[0]).astype(np.int64) & 511
-    q = np.floor(y * 3 + offset[1]).astype(np.int64) & 511
+    p = np.floor(x * 1.5 + offset[0]).astype(np.int64) & 511
+    q = np.floor(y * 1.5 + offset[1]).astype(np.int64) & 511
     puddle = np.clip(noise[q, p] * 0.5 + rng.uniform(-0.6, 0.4), 0, 1)
     depth = np.maximum(stand.position[2] - truth[..., 2], 0.3)
     away = np.hypot(x - stand.position[0], y - stand.position[1])
     sine = depth / np.hypot(depth, away)
-    mirror = np.clip((0.04 + 0.9 * (1 - sine) ** 5) * (0.45 + 0.9 * puddle), 0, 0.85) * wet
+    mirror = np.clip((0.03 + 0.75 * (1 - sine) ** 5) * (0.3 + 0.9 * puddle), 0, 0.5) * wet
     weight = (mirror * ground)[..., None].astype(np.float32)
     dark = (1 - 0.42 * wet * ground)[..., None].astype(np.float32)
     image *= dark
@@ -132,7 +132,7 @@ def _lamp_light(
     solid = truth[..., 3] != SKY
     near = lamps[np.hypot(*(lamps[:, :2] - stand.position[:2]).T) < REACH]
     light = np.full((height, width), 1 - night, np.float32)
-    power = rng.uniform(9, 22)
+    power = rng.uniform(4, 11)
     for px, py, _, tall in near:
         top = stand.position[2] - 1.5 + tall
         distance = (x - px) ** 2 + (y - py) ** 2 + (z - top) ** 2
@@ -141,7 +141,8 @@ def _lamp_light(
     away = np.hypot(dx, dy) + 0.1
     turn = np.arctan2(dy, dx) - stand.yaw
     turn = np.arctan2(np.sin(turn), np.cos(turn))
-    light += rng.uniform(0.3, 0.9) * np.exp(-((turn / 0.45) ** 2)) * 14 / (away + 14) * (away > 1.5)
+    light += rng.uniform(0.2, 0.6) * np.exp(-((turn / 0.45) ** 2)) * 14 / (away + 14) * (away > 1.5)
+    light = np.minimum(light, 1.3)
     warm = np.array([1.12, 1.0, rng.uniform(0.6, 0.95)], np.float32)
     shade = light[..., None] * warm
     image *= np.where(solid[..., None], shade, 1.0)
