@@ -57,8 +57,8 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
     (
         0.22,
         District(  # an arterial quarter: wide roads, trams, flats and offices
-            main=(66, 118),
-            cross=(50, 115),
+            main=(62, 106),
+            cross=(48, 110),
             lanes=(0.25, 0.2, 0.45, 0.1),
             divided=(0.6, 0.12),
             tram=0.28,
@@ -123,10 +123,10 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
     (
         0.1,
         District(  # industry: halls, yards, broad bare roads
-            main=(74, 130),
-            cross=(66, 140),
+            main=(64, 110),
+            cross=(58, 120),
             bends=(0.0, 0.3, 0.6),
-            lane=((3.2, 3.7), (3.0, 3.6)),
+            lane=((3.2, 3.7), (2.8, 3.25)),
             lanes=(0.7, 0.14, 0.14, 0.02),
             tram=0.02,
             canopy=0.04,
@@ -149,8 +149,8 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
     (
         0.14,
         District(  # the edge of town: sparse, woods, few marks to hold on to
-            main=(70, 125),
-            cross=(64, 150),
+            main=(60, 104),
+            cross=(56, 125),
             bends=(1.0, 2.2, 3.0),
             lane=((2.6, 3.4), (2.2, 3.0)),
             lanes=(0.94, 0.03, 0.03, 0.0),

@@ -203,6 +203,9 @@ def furnish(
     )
     trees = np.concatenate([trees[_apart(trees, built)], *middle_trees(rng, streets, rings)])
     parked, car_seen = _parked(rng, streets, built, hand)
+    for ring in rings:
+        off = np.hypot(*(parked[:, :2] - (ring.x, ring.y)).T) > ring.island + 1.2
+        parked, car_seen = parked[off], car_seen[off]
     size = rng.uniform([3.7, 1.65, 1.4], [4.9, 1.9, 1.75], (len(parked), 3))
     van = rng.random(len(parked)) < 0.1
     size[van] = rng.uniform([4.9, 1.9, 1.9], [6.2, 2.1, 2.7], (int(van.sum()), 3))
