@@ -83,8 +83,8 @@ def _parked(
             strip, angle = street.parking[side] > 0, street.angled[side]
             room = street.lanes[side] == 1 and street.cycle[side] == 0
             chance = fill if strip else fill * 0.12 * room
-            apart = (2.5 / np.sin(angle), 3.0 / np.sin(angle)) if angle else (5.6, 8.0)
-            s = np.cumsum(rng.uniform(*apart, int(street.line.length / (apart[0] - 0.1))))
+            near, far = (2.5 / np.sin(angle), 3.0 / np.sin(angle)) if angle else (5.6, 8.0)
+            s = np.cumsum(rng.uniform(near, far, int(street.line.length / (near - 0.1))))
             s = s[(s < street.line.length - 6) & (rng.random(len(s)) < chance)]
             s = s[street.clear(s, 14)]
             into = street.parking[side] / 2 if angle else 1.05
