@@ -10,7 +10,7 @@ import numpy as np
 from training.town import kinds as k
 from training.town.house_rules import HouseRules
 from training.town.occupancy import Occupancy
-from training.town.open_ground import fill_interiors, forest, square
+from training.town.open_ground import fill_interiors, forest, square, yard
 from training.town.shapes import BOTH, Array, Soup, one_view, rectangle, rectangles
 from training.town.streets import Street
 
@@ -239,6 +239,8 @@ class Side:
         if self.block(s + width / 2, self.edge + setback, width - 1, depth, (eave, ridge), style):
             self.front(s + width / 2, width, setback, drive=rng.random() < 0.6)
             self.wing(s + width / 2, self.edge + setback, width - 1, depth, eave * 0.7, style)
+            if rules.yards and rng.random() < rules.yards:
+                yard(self, s, s + width, self.edge + setback + depth)
         return s + width + float(rng.choice([0.0, rng.uniform(2, 8)]))
 
     def lot(self, s: float) -> float:

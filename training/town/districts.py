@@ -57,8 +57,8 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
     (
         0.22,
         District(  # an arterial quarter: wide roads, trams, flats and offices
-            main=(66, 118),
-            cross=(50, 115),
+            main=(62, 106),
+            cross=(48, 110),
             lanes=(0.25, 0.2, 0.45, 0.1),
             divided=(0.6, 0.12),
             tram=0.28,
@@ -73,6 +73,7 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
                 mood=(1.2, 0.5, 3.5, 1.2, 1.0),
                 floors=((3, 6), (2, 4)),
                 large_eave=(9, 26),
+                yards=0.4,
                 squares=0.05,
             ),
         ),
@@ -123,10 +124,10 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
     (
         0.1,
         District(  # industry: halls, yards, broad bare roads
-            main=(74, 130),
-            cross=(66, 140),
+            main=(64, 110),
+            cross=(58, 120),
             bends=(0.0, 0.3, 0.6),
-            lane=((3.2, 3.7), (3.0, 3.6)),
+            lane=((3.2, 3.7), (2.8, 3.25)),
             lanes=(0.7, 0.14, 0.14, 0.02),
             tram=0.02,
             canopy=0.04,
@@ -140,6 +141,7 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
                 large_width=(22, 60),
                 large_depth=(16, 42),
                 large_setback=(4, 16),
+                yards=0.85,
                 large_eave=(5, 12),
                 mood=(0.2, 0.4, 4.5, 2.2, 1.2),
                 squares=0.0,
@@ -149,8 +151,8 @@ DISTRICTS: tuple[tuple[float, District], ...] = (
     (
         0.14,
         District(  # the edge of town: sparse, woods, few marks to hold on to
-            main=(70, 125),
-            cross=(64, 150),
+            main=(60, 104),
+            cross=(56, 125),
             bends=(1.0, 2.2, 3.0),
             lane=((2.6, 3.4), (2.2, 3.0)),
             lanes=(0.94, 0.03, 0.03, 0.0),

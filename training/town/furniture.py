@@ -83,8 +83,8 @@ def _parked(
             strip, angle = street.parking[side] > 0, street.angled[side]
             room = street.lanes[side] == 1 and street.cycle[side] == 0
             chance = fill if strip else fill * 0.12 * room
-            apart = (2.5 / np.sin(angle), 3.0 / np.sin(angle)) if angle else (5.6, 8.0)
-            s = np.cumsum(rng.uniform(*apart, int(street.line.length / (apart[0] - 0.1))))
+            near, far = (2.5 / np.sin(angle), 3.0 / np.sin(angle)) if angle else (5.6, 8.0)
+            s = np.cumsum(rng.uniform(near, far, int(street.line.length / (near - 0.1))))
             s = s[(s < street.line.length - 6) & (rng.random(len(s)) < chance)]
             s = s[street.clear(s, 14)]
             into = street.parking[side] / 2 if angle else 1.05
@@ -203,6 +203,9 @@ def furnish(
     )
     trees = np.concatenate([trees[_apart(trees, built)], *middle_trees(rng, streets, rings)])
     parked, car_seen = _parked(rng, streets, built, hand)
+    for ring in rings:
+        off = np.hypot(*(parked[:, :2] - (ring.x, ring.y)).T) > ring.island + 1.2
+        parked, car_seen = parked[off], car_seen[off]
     size = rng.uniform([3.7, 1.65, 1.4], [4.9, 1.9, 1.75], (len(parked), 3))
     van = rng.random(len(parked)) < 0.1
     size[van] = rng.uniform([4.9, 1.9, 1.9], [6.2, 2.1, 2.7], (int(van.sum()), 3))

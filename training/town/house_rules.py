@@ -19,6 +19,7 @@ class HouseRules:
         mood: how common terraces, detached houses, large buildings, lots, greens are (Dirichlet).
         tries: how often a building moves back by a metre where it does not fit.
         interiors: pieces of ground tried behind the houses, for each hectare of the town.
+        yards: chance that a large building stands on paved ground of its own.
         squares: chance that the next stretch of a street is an open square.
     """
 
@@ -33,4 +34,5 @@ class HouseRules:
     mood: tuple[float, ...] = (2.0, 2.5, 1.6, 0.8, 1.0)
     tries: int = 1
     interiors: float = 0.0
+    yards: float = 0.0
     squares: float = 0.0

@@ -64,6 +64,15 @@ def forest(side: Side, s: float) -> float:
     return stop
 
 
+def yard(side: Side, s0: float, s1: float, lateral: float) -> None:
+    """Pave the ground around a large building from the pavement to behind it."""
+    rng = side.rng
+    kind = int(rng.choice([k.LOT, k.YARD, k.CONCRETE, k.GRAVEL], p=[0.45, 0.25, 0.15, 0.15]))
+    before, after = rng.uniform(0, 7, 2)
+    far = lateral + rng.uniform(3, 16)
+    side.band(max(1.0, s0 - before), s1 + after, side.edge, far, kind, k.L_BASE)
+
+
 def fill_interiors(
     soup: Soup,
     rng: np.random.Generator,

@@ -74,8 +74,8 @@ def place_roundabouts(
             if clear and max(abs(x), abs(y)) < reach:
                 out.append(Roundabout(x, y, outer, outer - ring, rng.uniform(1.5, 3.0)))
     for street in streets:
-        places = street.line.at(street.joints)[0] if street.joints else []
-        for i, place in enumerate(places):
+        for i, joint in enumerate(street.joints):
+            place = street.line.at(joint)[0][0]
             for r in out:
                 if np.hypot(*(place - (r.x, r.y))) < SAME:
                     street.mouths[i] = r.outer + 1.0
