@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,13 @@ def run_trials(
     kinds: list[tuple[LoadedModel, list[Scene]]] = [(panorama, round_view), (front, drive)]
     for model, scenes in kinds:
         errors = drawn(rng, len(scenes), PRIORS)
-        what, half = f"localizing {scenes[0].group} …", len(scenes) // 2
+        progress, half = partial(bar, f"localizing {scenes[0].group} …"), len(scenes) // 2
         others = [*scenes[half:], *scenes[:half]]
-        rows["ours"] += trials(scenes, model, errors, lambda s, w=what: bar(w, s))
-        rows["shuffled"] += trials(scenes, model, errors, lambda s, w=what: bar(w, s), others)
+        rows["ours"] += trials(scenes, model, errors, progress)
+        rows["shuffled"] += trials(scenes, model, errors, progress, others)
         if scenes is drive:
             name, other = padded_or_not(model)
-            rows[name] = trials(scenes, other, errors, lambda s, n=name: bar(f"{n} pictures", s))
+            rows[name] = trials(scenes, other, errors, progress)
     return rows, f"Models: {panorama.identifier}; {front.identifier}"
 
 
