@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -24,8 +25,12 @@ from cross_view_localizer.models.contract import (
     log_softmax_map,
 )
 from cross_view_localizer.models.parts import losses
-from cross_view_localizer.models.parts.backbone import Pyramid, conv_bn_relu
-from cross_view_localizer.models.parts.horizon import Horizon
+from cross_view_localizer.models.parts.backbone import Norm, conv_norm_relu
+from cross_view_localizer.models.parts.cells import SIDE, Cells
+from cross_view_localizer.models.parts.correlate import correlate
+from cross_view_localizer.models.parts.encoders import Kind, made, normalised
+from cross_view_localizer.models.parts.heads import HeightError, NoMatch, masked_mean
+from cross_view_localizer.models.parts.horizon import Horizon, level_panorama, level_pinhole
 from cross_view_localizer.models.parts.lift import (
     project_panorama,
     project_pinhole,
@@ -35,7 +40,6 @@ from cross_view_localizer.models.parts.lift import (
 )
 from cross_view_localizer.views import View
 
-CELL = 1.0  # metres per template cell: two aerial pixels
 VIEWS = {
     "pinhole": View(
         "pinhole", 240, 160, 192, 0.5, 96, 0.5, aerial_ahead=20.0, estimates_heading=True
@@ -44,8 +48,12 @@ VIEWS = {
         "panorama", 400, 200, 192, 0.5, 96, 0.5, aerial_ahead=0.0, estimates_heading=True
     ),
 }
-# Template cells, metres ahead of and to the right of the camera (inclusive).
-REACH = {"pinhole": ((2, 41), (-20, 20)), "panorama": ((-20, 20), (-20, 20))}
+# The whole picture of a front camera, of any shape, padded to this; fits 16:9 almost exactly.
+WIDE = View(
+    "pinhole", 288, 160, 192, 0.5, 96, 0.5, aerial_ahead=20.0, estimates_heading=True, pad=True
+)
+# The template's cells; one is two aerial pixels wide.
+REACH = {"pinhole": Cells((2, 41), (-20, 20)), "panorama": Cells((-20, 20), (-20, 20))}
 # Of the template's weight; where less lies inside the aerial picture, its score is drawn to zero.
 LEAST_INSIDE = 0.2
 # Kept rows of 200: 46.8 degrees above to 46.8 below the horizon, 104 = 13 · 8.
@@ -59,10 +67,16 @@ class BevObjective(losses.HeatmapTarget):
     Attributes:
         yaw: of the heading's cross-entropy at the true place.
         tilt: of the pitch and roll that the calibration misses, where they are known.
+        height: of the error of the stated height, in hundredths, where it is known.
+        no_match: of telling pictures of the same place from others, where the model tells.
+        strangers: share of a batch that is also compared with the next sample's ground picture.
     """
 
     yaw: float = 0.2
     tilt: float = 0.3
+    height: float = 0.02
+    no_match: float = 0.5
+    strangers: float = 0.5
 
 
 class AerialCode(NamedTuple):
@@ -72,11 +86,13 @@ class AerialCode(NamedTuple):
         spectrum: (B, C, 96, 49) complex64, of the normalised descriptors.
         context: (B, K, 48, 48) features over the heatmap at 1 m.
         detail: (B, D, 96, 96) features over the heatmap at 0.5 m.
+        summary: (B, S) of the whole picture.
     """
 
     spectrum: Tensor
     context: Tensor
     detail: Tensor
+    summary: Tensor
 
 
 class GroundCode(NamedTuple):
@@ -86,10 +102,21 @@ class GroundCode(NamedTuple):
         template: (B, R, C, h, w) float32, weighted descriptors turned by each yaw offset.
         tilt: (B, 2) what the network believes of the camera's unmodelled pitch and roll: the first
             in pixels of the view (pitch × vertical focal length), the second in radians × 100.
+        height_error: (B,) what it believes of the logarithm of the true height over the stated.
+        summary: (B, S) of the whole picture.
     """
 
     template: Tensor
     tilt: Tensor
+    height_error: Tensor
+    summary: Tensor
+
+
+class Matched(NamedTuple):
+    """What a comparison gives: scores without `Scores.no_match`, and its logit (B,) instead."""
+
+    scores: Scores
+    no_match: Tensor | None
 
 
 class BevModel(CrossViewModel):
@@ -106,6 +133,10 @@ class BevModel(CrossViewModel):
             Down to the heatmap's 96 where imagery ends early, as on VIGOR's tiles: the template
             then reaches beyond the picture, and counts by what of it lies inside.
         blind: the control without a camera: the ground picture is replaced by grey.
+        encoder: "pyramid", from scratch, or "lite0", which can start from ImageNet's weights.
+        norm: "group", or "batch".
+        wide: a front camera's whole picture, padded, in place of its middle.
+        tells: it estimates the error of the stated height and the probability of no match.
     """
 
     yaw_offsets: Tensor
@@ -122,56 +153,47 @@ class BevModel(CrossViewModel):
         heights: tuple[float, ...] = (0.0, 3.0),
         blind: bool = False,
         aerial_size: int | None = None,
+        encoder: Kind = "pyramid",
+        norm: Norm = "batch",
+        wide: bool = False,
+        tells: bool = False,
     ) -> None:
         super().__init__()
         if ground not in VIEWS:
             raise ValueError(f"ground = {ground!r}: expected one of {', '.join(VIEWS)}")
-        self.view = sized(VIEWS[ground], aerial_size)
+        self.view = sized(WIDE if wide and ground == "pinhole" else VIEWS[ground], aerial_size)
         self.wrap = ground == "panorama"
+        self.encoder = encoder
         self.blind = blind
         self.heights = tuple(heights)
-        self.ahead, self.right = REACH[ground]
+        self.cells = REACH[ground]
         self.margin = self._margin()
-        self.ground_net = Pyramid(widths, merged, wrap=self.wrap)
-        self.aerial_net = Pyramid(widths, merged)
-        self.horizon = Horizon(widths[2])
-        self.lift_mix = conv_bn_relu(merged * len(self.heights), 48, 1)
-        self.lift_net = nn.Sequential(conv_bn_relu(48, 48), conv_bn_relu(48, 48))
+        self.ground_net = made(encoder, widths, merged, self.wrap, norm, 4 if self.view.pad else 3)
+        self.aerial_net = made(encoder, widths, merged, False, norm, 3)
+        self.horizon = Horizon(self.ground_net.coarse_channels)
+        self.height_error = HeightError(self.ground_net.coarse_channels) if tells else None
+        conv = partial(conv_norm_relu, norm=norm)
+        self.lift_mix = conv(merged * len(self.heights), 48, 1)
+        self.lift_net = nn.Sequential(conv(48, 48), conv(48, 48))
         self.ground_head = nn.Conv2d(48, channels + 1, 1)
         self.aerial_head = nn.Conv2d(merged, channels, 1)
         self.context_head = nn.Conv2d(merged, 24, 1)
-        self.detail_net = conv_bn_relu(3, 8)
+        self.detail_net = conv(3, 8)
         count = len(yaw_offsets_deg)
-        self.decoder = nn.Sequential(
-            conv_bn_relu(24 + count + 1, 48), conv_bn_relu(48, 48), conv_bn_relu(48, 16, 1)
-        )
-        self.refine = nn.Sequential(conv_bn_relu(16 + 8 + 1, 24), nn.Conv2d(24, 1, 3, padding=1))
+        self.decoder = nn.Sequential(conv(24 + count + 1, 48), conv(48, 48), conv(48, 16, 1))
+        self.refine = nn.Sequential(conv(16 + 8 + 1, 24), nn.Conv2d(24, 1, 3, padding=1))
+        self.no_match = NoMatch(16, count, merged) if tells else None
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.log_yaw_scale = nn.Parameter(torch.tensor(math.log(20.0)))
-        self.cell_weight = nn.Parameter(torch.zeros(self._lengths()))
+        self.cell_weight = nn.Parameter(torch.zeros(self.cells.lengths))
         self.register_buffer(
             "yaw_offsets", torch.deg2rad(torch.tensor(yaw_offsets_deg)), persistent=False
         )
-        self.register_buffer("points", self._cell_points(), persistent=False)
-
-    def _lengths(self) -> tuple[int, int]:
-        return self.ahead[1] - self.ahead[0] + 1, self.right[1] - self.right[0] + 1
-
-    def _cell_points(self) -> Tensor:
-        """(heights · h · w, 3) points: x forward, y left, z up; row 0 is the farthest ahead."""
-        forward = torch.arange(self.ahead[1], self.ahead[0] - 1, -1) * CELL
-        left = -torch.arange(self.right[0], self.right[1] + 1) * CELL
-        x, y = torch.meshgrid(forward, left, indexing="ij")
-        layers = [torch.stack([x, y, torch.full_like(x, z)], dim=-1) for z in self.heights]
-        return torch.stack(layers).reshape(-1, 3).float()
-
-    @staticmethod
-    def _normalise(image: Tensor) -> Tensor:
-        return (image - 118.0) / 60.0
+        self.register_buffer("points", self.cells.points(self.heights), persistent=False)
 
     def encode_aerial(self, image: Tensor) -> AerialCode:
         """See CrossViewModel; image-up is the camera's azimuth."""
-        x = self._normalise(image)
+        x = normalised(self.encoder, image)
         merged, _ = self.aerial_net(x)
         descriptors = F.normalize(self.aerial_head(merged).float(), dim=1)
         top, left = self._corner()
@@ -181,49 +203,79 @@ class BevModel(CrossViewModel):
         if self.margin:  # with what is picture as one more channel, for the template's weights
             inside = torch.ones_like(descriptors[:, :1])
             descriptors = F.pad(torch.cat([descriptors, inside], dim=1), (self.margin,) * 4)
-        return AerialCode(torch.fft.rfft2(descriptors), context, self.detail_net(detail))
+        code = (torch.fft.rfft2(descriptors), context, self.detail_net(detail))
+        return AerialCode(*code, merged.mean(dim=(2, 3)))
 
     def _corner(self) -> tuple[int, int]:
         """Row and column of the heatmap's first 1 m cell in the aerial descriptors."""
         spare = (self.view.aerial_size - self.view.output_size) // 4
-        return spare + round(self.view.aerial_ahead / CELL), spare
+        return spare + round(self.view.aerial_ahead / SIDE), spare
 
     def _margin(self) -> int:
         """Cells by which the template reaches beyond the aerial picture, on the worst side."""
         top, left = self._corner()
         side, half = self.view.aerial_size // 2, self.view.output_size // 2
         beyond = (
-            self.ahead[1] - top,
-            -self.right[0] - left,
-            top + half - self.ahead[0] - side,
-            left + half + self.right[1] - side,
+            self.cells.ahead[1] - top,
+            -self.cells.right[0] - left,
+            top + half - self.cells.ahead[0] - side,
+            left + half + self.cells.right[1] - side,
         )
         return max(0, *beyond)
 
     def encode_ground(self, ground: GroundInput) -> GroundCode:
         """See CrossViewModel."""
-        image = torch.zeros_like(ground.image) if self.blind else self._normalise(ground.image)
+        image = normalised(self.encoder, ground.image)
+        if self.blind:
+            image = torch.zeros_like(image)
         if self.wrap:
             image = image[:, :, PANORAMA_ROWS[0] : PANORAMA_ROWS[1]]
+        mask = None
+        if self.view.pad:
+            mask = torch.ones_like(image[:, :1]) if ground.mask is None else ground.mask
+            image = torch.cat([image * mask, mask], dim=1)
+        ground = ground._replace(mask=mask)
         focal = self._focal(ground)
         merged, coarse = self.ground_net(image)
         tilt = self._tilt(coarse, ground, focal)
+        error = torch.zeros_like(focal)
+        if self.height_error is not None:
+            error = self.height_error(coarse, mask, ground.height, focal)
+        ground = ground._replace(height=ground.height * error.exp())
         template = self._template(merged, ground, tilt, focal)
-        return GroundCode(template, tilt)
+        return GroundCode(template, tilt, error, masked_mean(merged, mask))
 
     def loss(self, batch: Batch, progress: float) -> Terms:
-        """See CrossViewModel: place, heading, and the unmodelled tilt where it is known."""
-        ground = self.encode_ground(batch.ground)
-        scores = self.match(self.encode_aerial(batch.aerial), ground)
+        """See CrossViewModel: place, heading, and what of the camera is known to be misstated."""
+        ground, aerial = self.encode_ground(batch.ground), self.encode_aerial(batch.aerial)
+        found = self._matched(aerial, ground)
+        scores = found.scores
         with losses.float32(batch):
             truth = batch.tilt * self.tilt_scale(batch.ground)
+            kept, here = losses.of_one_place(scores, batch)
             terms = {
                 "tilt": losses.where_known(ground.tilt, truth),
-                "yaw": losses.yaw_cross_entropy(scores, losses.in_cells(batch), batch.yaw),
-                "place": self.objective.place(scores, batch, progress),
+                "yaw": losses.yaw_cross_entropy(kept, losses.in_cells(here), here.yaw),
+                "place": self.objective.place(kept, here, progress),
             }
-            weighted = self.objective.tilt * terms["tilt"] + self.objective.yaw * terms["yaw"]
-            return terms | {"loss": terms["place"] + weighted}
+            if self.height_error is not None and batch.height_error is not None:
+                wrong = (ground.height_error[:, None] * 100, batch.height_error[:, None] * 100)
+                terms["height"] = losses.where_known(*wrong)
+        if found.no_match is not None:
+            strange = self._strangers(aerial, ground)
+            with losses.float32(batch):
+                terms["no_match"] = losses.no_match(found.no_match, strange, batch)
+        weights = {name: getattr(self.objective, name) for name in terms if name != "place"}
+        weighted = sum(weight * terms[name] for name, weight in weights.items())
+        return terms | {"loss": terms["place"] + weighted}
+
+    def _strangers(self, aerial: AerialCode, ground: GroundCode) -> Tensor:
+        """Return the no-match logits of some aerial pictures with the next sample's camera."""
+        count = math.ceil(len(ground.tilt) * self.objective.strangers)
+        others = GroundCode(*(part.roll(-1, 0)[:count] for part in ground))
+        found = self._matched(AerialCode(*(part[:count] for part in aerial)), others)
+        assert found.no_match is not None
+        return found.no_match
 
     def _focal(self, ground: GroundInput) -> Tensor:
         """(B,) vertical pixels per radian at the picture's middle."""
@@ -237,26 +289,14 @@ class BevModel(CrossViewModel):
         return torch.stack([focal, torch.full_like(focal, 100.0)], dim=-1)
 
     def _tilt(self, coarse: Tensor, ground: GroundInput, focal: Tensor) -> Tensor:
-        level, basis = self._level_horizon(coarse.shape[-1], ground, focal)
-        pixels = self.horizon(coarse, level, basis)
-        return torch.stack([pixels[:, 0], pixels[:, 1] / focal * 100.0], dim=-1)
-
-    def _level_horizon(
-        self, columns: int, ground: GroundInput, focal: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return what Horizon wants: rows (B, W) by the calibration, and the basis (B, W, 2)."""
-        u = torch.arange(columns, device=focal.device) * 8 + 3.5
-        up = ground.rotation[:, 2]  # the vertical in the optical frame: its horizon is up · d = 0
+        columns = torch.arange(coarse.shape[-1], device=focal.device) * 8 + 3.5
         if self.wrap:
-            azimuth = (u - (self.view.ground_width - 1) / 2)[None] / focal[:, None]
-            sine, cosine = azimuth.sin(), azimuth.cos()
-            down = (up[:, :1] * sine + up[:, 2:] * cosine) / -up[:, 1:2]
-            middle = (self.view.ground_height - 1) / 2 - PANORAMA_ROWS[0]
-            return middle + focal[:, None] * down, torch.stack([cosine, -sine], dim=-1)
-        x = (u[None] - ground.intrinsics[:, :1, 2]) / ground.intrinsics[:, :1, 0]
-        down = (up[:, :1] * x + up[:, 2:]) / -up[:, 1:2]
-        level = ground.intrinsics[:, 1:2, 2] + focal[:, None] * down
-        return level, torch.stack([torch.ones_like(x), -x], dim=-1)
+            size = (self.view.ground_height, self.view.ground_width)
+            level, basis = level_panorama(columns, ground.rotation, size, PANORAMA_ROWS[0])
+        else:
+            level, basis = level_pinhole(columns, ground.rotation, ground.intrinsics)
+        pixels = self.horizon(coarse, level, basis, ground.mask)
+        return torch.stack([pixels[:, 0], pixels[:, 1] / focal * 100.0], dim=-1)
 
     def _template(
         self, features: Tensor, ground: GroundInput, tilt: Tensor, focal: Tensor
@@ -267,54 +307,33 @@ class BevModel(CrossViewModel):
             optical = to_optical(self.points, rotation, ground.height.float())
             uv, seen = self._project(optical, ground)
             sampled = sample_features(features.float(), uv, 2, self.wrap) * seen[:, None]
-        rows, columns = self._lengths()
+        rows, columns = self.cells.lengths
         layers = sampled.view(len(uv), -1, len(self.heights), rows, columns).flatten(1, 2)
         head = self.ground_head(self.lift_net(self.lift_mix(layers))).float()
         on_road = seen.view(len(uv), len(self.heights), rows, columns)[:, 0]
         weight = F.softplus(head[:, -1] + self.cell_weight) * on_road
-        return self._turn(F.normalize(head[:, :-1], dim=1) * weight[:, None], weight)
+        template = F.normalize(head[:, :-1], dim=1) * weight[:, None]
+        turned = self.cells.turned(torch.cat([template, weight[:, None]], dim=1), self.yaw_offsets)
+        total = turned[:, :, -1:].sum(dim=(3, 4), keepdim=True).clamp(min=1e-3)
+        return (turned if self.margin else turned[:, :, :-1]) / total
 
     def _project(self, optical: Tensor, ground: GroundInput) -> tuple[Tensor, Tensor]:
         size = (self.view.ground_height, self.view.ground_width)
         if self.wrap:
             return project_panorama(optical, size, PANORAMA_ROWS[0])
-        return project_pinhole(optical, ground.intrinsics.float(), size)
-
-    def _turn(self, template: Tensor, weight: Tensor) -> Tensor:
-        """Turn (B, C, h, w) about the camera by each offset, at unit weight: (B, R, C, h, w)."""
-        batch, channels, rows, columns = template.shape
-        count = len(self.yaw_offsets)
-        stacked = torch.cat([template, weight[:, None]], dim=1)
-        grid = self._turn_grid().to(template.dtype)
-        turned = F.grid_sample(
-            stacked[:, None]
-            .expand(-1, count, -1, -1, -1)
-            .reshape(batch * count, channels + 1, rows, columns),
-            grid[None].expand(batch, -1, -1, -1, -1).reshape(batch * count, rows, columns, 2),
-            align_corners=True,
-        )
-        total = turned[:, -1:].sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
-        kept = turned if self.margin else turned[:, :-1]
-        return (kept / total).view(batch, count, -1, rows, columns)
-
-    def _turn_grid(self) -> Tensor:
-        """(R, h, w, 2) normalised places of the turned template's cells in the unturned one.
-
-        The picture's up is the prior azimuth; a camera turned counter-clockwise by a sees, at the
-        cell with (forward, left) = p of that picture, what its own template holds at p turned by
-        −a.
-        """
-        p = self.points[: self.points.shape[0] // len(self.heights), :2].view(*self._lengths(), 2)
-        c, s = self.yaw_offsets.cos()[:, None, None], self.yaw_offsets.sin()[:, None, None]
-        forward = p[..., 0] * c + p[..., 1] * s
-        left = -p[..., 0] * s + p[..., 1] * c
-        rows, columns = self._lengths()
-        v = (self.ahead[1] * CELL - forward) / CELL
-        u = (-left - self.right[0] * CELL) / CELL
-        return torch.stack([u / (columns - 1) * 2 - 1, v / (rows - 1) * 2 - 1], dim=-1)
+        uv, seen = project_pinhole(optical, ground.intrinsics.float(), size)
+        if ground.mask is not None:
+            seen = seen & (sample_features(ground.mask.float(), uv, 1, False)[:, 0] > 0.5)
+        return uv, seen
 
     def match(self, aerial: AerialCode, ground: GroundCode) -> Scores:
         """Correlate over positions and headings, then decode: p(x, y) p(yaw | x, y)."""
+        found = self._matched(aerial, ground)
+        if found.no_match is None:
+            return found.scores
+        return found.scores._replace(no_match=torch.sigmoid(found.no_match))
+
+    def _matched(self, aerial: AerialCode, ground: GroundCode) -> Matched:
         score = self._correlate(aerial.spectrum, ground.template)
         logits = score * self.log_scale.exp()
         pooled = torch.logsumexp(logits, dim=1, keepdim=True)
@@ -326,22 +345,25 @@ class BevModel(CrossViewModel):
         place = self.refine(torch.cat([fine, aerial.detail], dim=1)).float() + fine[:, -1:].float()
         yaw = F.interpolate(score * self.log_yaw_scale.exp(), size=size, mode="bilinear")
         joint = log_softmax_map(place) + torch.log_softmax(yaw, dim=1)
-        return Scores(joint, self.yaw_offsets)
+        scores = Scores(joint, self.yaw_offsets)
+        if self.no_match is None:
+            return Matched(scores, None)
+        where = torch.logsumexp(joint, dim=1)
+        told = self.no_match(score, where, mixed, aerial.summary, ground.summary)
+        return Matched(scores, told)
 
     def _correlate(self, spectrum: Tensor, template: Tensor) -> Tensor:
         """Cosine scores (B, R, 48, 48) of the templates (B, R, C, h, w) at the 1 m cells."""
-        side = self.view.aerial_size // 2 + 2 * self.margin
         with torch.autocast(template.device.type, enabled=False):
-            kernel = torch.fft.rfft2(template.float(), s=(side, side)).conj()
-            product = kernel * spectrum[:, None]
-            if self.margin:
-                inside = torch.fft.irfft2(product[:, :, -1], s=(side, side))
-                product = product[:, :, :-1]
-            score = torch.fft.irfft2(product.sum(dim=2), s=(side, side))
-            if self.margin:
+            template = template.float()
+            if self.margin:  # the last channel counts what of the template lies inside
+                inside = correlate(spectrum[:, -1:], template[:, :, -1:])
+                score = correlate(spectrum[:, :-1], template[:, :, :-1])
                 score = score / inside.clamp(min=LEAST_INSIDE)
-        top, left = self._corner()
-        top, left = top - self.ahead[1] + self.margin, left + self.right[0] + self.margin
+            else:
+                score = correlate(spectrum, template)
+        top, left = (place + self.margin for place in self._corner())
+        top, left = top - self.cells.ahead[1], left + self.cells.right[0]
         half = self.view.output_size // 2
         return score[..., top : top + half, left : left + half]
 

@@ -165,13 +165,13 @@ class Scores(NamedTuple):
     def answer(self, index: int) -> Answer:
         """Return what one sample of the batch got."""
         offsets = self.yaw_offsets if self.yaw_offsets.ndim == 1 else self.yaw_offsets[index]
-        cells = [
+        heading, concentration = (
             None if part is None else part[index].double().cpu().numpy()
             for part in (self.heading, self.concentration)
-        ]
+        )
         log_mass = self.log_mass[index].float().cpu().numpy()
         no_match = None if self.no_match is None else float(self.no_match[index])
-        return Answer(log_mass, offsets.double().cpu().numpy(), *cells, no_match=no_match)
+        return Answer(log_mass, offsets.double().cpu().numpy(), heading, concentration, no_match)
 
 
 class Fitted(NamedTuple):

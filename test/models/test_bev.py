@@ -6,6 +6,7 @@ import torch
 
 from cross_view_localizer.models.bev import PANORAMA_ROWS, BevModel
 from cross_view_localizer.models.contract import GroundInput
+from cross_view_localizer.models.parts.horizon import level_panorama, level_pinhole
 from cross_view_localizer.models.parts.lift import (
     project_panorama,
     project_pinhole,
@@ -93,14 +94,16 @@ def test_correlation_finds_where_the_template_was_cut(
     descriptors = torch.nn.functional.normalize(descriptors, dim=1)
     top, left = model._corner()
     forward, lefts = model.points[: 41 * 41 * 2, 0], model.points[: 41 * 41 * 2, 1]
-    rows, columns = model._lengths()
+    rows, columns = model.cells.lengths
     forward, lefts = forward[: rows * columns], lefts[: rows * columns]
     angle = float(model.yaw_offsets[turned])
     c, s = math.cos(angle), math.sin(angle)
     ahead, leftward = forward * c - lefts * s, forward * s + lefts * c
     cell = torch.stack([left + column - leftward, top + row - ahead], dim=-1)[None]
     template = sample_features(descriptors, cell, 1, wrap=False).view(1, 24, rows, columns)
-    seen = model._turn(template, torch.ones(1, rows, columns))
+    weighted = torch.cat([template, torch.ones(1, 1, rows, columns)], dim=1)
+    found = model.cells.turned(weighted, model.yaw_offsets)
+    seen = found[:, :, :-1] / found[:, :, -1:].sum(dim=(3, 4), keepdim=True)
     score = model._correlate(torch.fft.rfft2(descriptors), seen)
     best = int(score.flatten().argmax())
     assert np.unravel_index(best, score.shape[1:]) == (turned, row, column)
@@ -154,8 +157,12 @@ def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(
     columns = view.ground_width // 8
     nearest = [(uv[:, 0] - (8 * c + 3.5)).abs().argmin() for c in range(columns)]
     rows = uv[nearest, 1][None]
+    middles = torch.arange(columns) * 8 + 3.5
+    if kind == "pinhole":
+        level, basis = level_pinhole(middles, nominal, intrinsics)
+    else:
+        level, basis = level_panorama(middles, nominal, size, PANORAMA_ROWS[0])
     ground = GroundInput(torch.empty(0), intrinsics, nominal, torch.tensor([1.5]))
-    level, basis = model._level_horizon(columns, ground, model._focal(ground))
     model.horizon.rows = lambda features: (rows, torch.full_like(rows, 10.0))  # type: ignore
     pixels = model.horizon(torch.zeros(1, 64, 5, columns), level, basis)[0] / model._focal(ground)
     np.testing.assert_allclose(pixels, (0.015, -0.02), atol=2e-4)
@@ -163,11 +170,9 @@ def test_an_exact_horizon_gives_back_the_tilt_that_the_calibration_misses(
 
 def test_the_level_horizon_of_a_rolled_camera_follows_both_focal_lengths() -> None:
     """KITTI's picture squeezed to 240 x 160: fx 139, fy 308, rolled by 3 degrees."""
-    model = BevModel()
     intrinsics = torch.tensor([[[139.0, 0, 119.5], [0, 308.0, 79.5], [0, 0, 1]]])
     rotation = LEVEL[None] @ small_rotation(torch.zeros(1), torch.tensor([math.radians(3)]))
-    ground = GroundInput(torch.empty(0), intrinsics, rotation, torch.tensor([1.65]))
-    level, _ = model._level_horizon(30, ground, model._focal(ground))
+    level, _ = level_pinhole(torch.arange(30) * 8 + 3.5, rotation, intrinsics)
     # A level far point in each column's direction, projected by the camera itself.
     u = torch.arange(30) * 8 + 3.5
     slope = -math.tan(math.radians(3)) * (u - 119.5) / 139.0

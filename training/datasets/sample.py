@@ -121,9 +121,8 @@ def _masks(samples: Sequence[Sample]) -> Tensor | None:
     if all(s.mask is None for s in samples):
         return None
     full = np.ones(samples[0].ground.shape[:2], np.uint8)
-    return torch.from_numpy(np.stack([full if s.mask is None else s.mask for s in samples]))[
-        :, None
-    ]
+    masks = np.stack([full if s.mask is None else s.mask for s in samples])
+    return torch.from_numpy(masks)[:, None]
 
 
 def floats(batch: Batch) -> Batch:

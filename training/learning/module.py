@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class Steps:
         decay: of AdamW, on matrices only.
         clip: largest norm of the gradient; 0: not clipped.
         average: decay of the running average of the weights that is validated and kept; 0: none.
+        rates: factors on the learning rate of the parameters whose names begin so (the longest
+            beginning counts), such as {aerial_net.stem: 0.0, aerial_net.blocks: 0.3}; 0: frozen.
     """
 
     method: Literal["adamw", "adam"] = "adamw"
@@ -37,6 +39,12 @@ class Steps:
     decay: float = 1e-2
     clip: float = 5.0
     average: float = 0.998
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def factor(self, name: str) -> float:
+        """Return the factor on the learning rate of a parameter."""
+        fitting = [one for one in self.rates if name.startswith(one)]
+        return float(self.rates[max(fitting, key=len)]) if fitting else 1.0
 
 
 class Training(lightning.LightningModule):
@@ -66,6 +74,11 @@ class Training(lightning.LightningModule):
         self.model, self.learning_rate = model, learning_rate
         self.samples, self.minutes, self.seed = samples, minutes, seed
         self.steps = steps or Steps()
+        if unknown := self.unknown_rates():
+            raise ValueError(
+                f"steps.rates '{unknown[0]}': no parameter's name begins so; expected such as "
+                f"'{next(iter(dict(model.named_parameters())))}'"
+            )
         self.seen = self.batches = 0
         self.started: float | None = None
         self.earlier = 0.0
@@ -88,6 +101,11 @@ class Training(lightning.LightningModule):
                 share = float(self.trainer.strategy.broadcast(share))
         return min(1.0, share)
 
+    def unknown_rates(self) -> list[str]:
+        """Return the beginnings among the steps' rates that no parameter's name has."""
+        names = [name for name, _ in self.model.named_parameters()]
+        return [one for one in self.steps.rates if not any(n.startswith(one) for n in names)]
+
     def on_train_start(self) -> None:
         """Start the clock."""
         self.started = time.monotonic()
@@ -103,7 +121,7 @@ class Training(lightning.LightningModule):
         factor = schedule(progress) if self.steps.rate == "cosine" else 1.0
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
-            group["lr"] = self.learning_rate * factor
+            group["lr"] = self.learning_rate * factor * group["factor"]
         terms = self.model.loss(batch, progress)
         self.batches += 1
         self.seen += len(batch.yaw) * self.trainer.world_size
@@ -157,15 +175,22 @@ class Training(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, or AdamW without decay on vectors (biases, normalisation, scales)."""
-        if self.steps.method == "adam":
-            return torch.optim.Adam(self.model.parameters(), lr=self.learning_rate)
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": self.steps.decay},
-            {"params": vectors, "weight_decay": 0.0},
+        groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            factor = self.steps.factor(name)
+            parameter.requires_grad_(factor > 0)
+            if factor > 0:
+                groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
+        adam = self.steps.method == "adam"
+        made = [
+            {
+                "params": parameters,
+                "factor": factor,
+                "weight_decay": self.steps.decay if is_matrix and not adam else 0.0,
+            }
+            for (factor, is_matrix), parameters in groups.items()
         ]
-        return torch.optim.AdamW(groups, lr=self.learning_rate)
+        return (torch.optim.Adam if adam else torch.optim.AdamW)(made, lr=self.learning_rate)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add how far the stage has come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,12 @@ from cross_view_localizer.grid import Grid
 from training.town import kinds as k
 from training.town.aerial_effects import photograph
 from training.town.canvas import circles, fill, fill_convex, hulls, soup_pixels, subpixels, tile
-from training.town.palette import car_colors, object_colors, roof_colors
+from training.town.editions import rules_of
+from training.town.looks.appearance import Appearance, Survey
+from training.town.looks.canopy import crowns, surface
+from training.town.looks.palette import APPEARANCES, Palette, Wardrobe
+from training.town.looks.survey import publish
+from training.town.palette import FirstAerial, car_colors
 from training.town.seeds import stream
 from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.world import World
@@ -26,19 +31,24 @@ class Flight:
         shadow: metres of shadow for each metre of height.
         dark: brightness within a shadow.
         lean: displacement (2,) on the ground for each metre of height.
+        leafy: how much of a crown's shadow is one: below 1 its leaves are off.
     """
 
     sun: float
     shadow: float
     dark: float
     lean: Array
+    leafy: float = 1.0
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Flight:
-        """Draw the sun, its shadows and the lean."""
+    def draw(cls, rng: np.random.Generator, survey: Survey | None = None) -> Flight:
+        """Draw the sun, its shadows and the lean, of town-v1 or as ``survey`` has them."""
+        reach, shadow, dark = (0.02, 0.3), (0.35, 1.6), (0.4, 0.8)
+        if survey is not None:
+            reach, shadow, dark = survey.lean, survey.shadow, survey.dark
         away = rng.uniform(0, 2 * np.pi)
-        lean = rng.uniform(0.02, 0.3) * np.array([np.cos(away), np.sin(away)])
-        return cls(rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.6), rng.uniform(0.4, 0.8), lean)
+        lean = rng.uniform(*reach) * np.array([np.cos(away), np.sin(away)])
+        return cls(rng.uniform(0, 2 * np.pi), rng.uniform(*shadow), rng.uniform(*dark), lean)
 
     @property
     def cast(self) -> Array:
@@ -46,9 +56,13 @@ class Flight:
         return -self.shadow * np.array([np.cos(self.sun), np.sin(self.sun)])
 
 
-def _ground(image: Picture, world: World, grid: Grid, rng: np.random.Generator) -> None:
+def _ground(
+    image: Picture, world: World, grid: Grid, palette: Palette, rng: np.random.Generator
+) -> None:
     soup = world.soup
-    colors = object_colors(rng, soup.kinds)
+    colors = palette.ground(rng, soup.kinds)
+    if image.shape[2] == 4:
+        colors = np.column_stack([colors, palette.rough[np.asarray(soup.kinds)]])
     for uv, color, seen in zip(
         soup_pixels(soup, grid.map_to_pixel), colors, soup.seen, strict=True
     ):
@@ -75,7 +89,13 @@ def _shadows(image: Picture, world: World, grid: Grid, flight: Flight) -> Pictur
     f = world.furniture
     trees = f.trees[f.tree_seen != CAMERA]
     ring = circles(trees[:, :2] + flight.cast * trees[:, 4:5], trees[:, 2] * 0.9)
-    shapes += hulls(ring, flight.cast * (trees[:, 3:4] - trees[:, 4:5]) * 0.8)
+    crowns = hulls(ring, flight.cast * (trees[:, 3:4] - trees[:, 4:5]) * 0.8)
+    if flight.leafy < 1:
+        for crown in crowns:
+            uv = subpixels(grid.map_to_pixel(crown))
+            fill_convex(mask, uv, (255 * flight.leafy,))
+    else:
+        shapes += crowns
     cars = f.cars[f.car_seen == AERIAL]
     shapes += hulls(rectangles(cars[:, :5]), flight.cast * cars[:, 5:6])
     rails = np.array(world.built.rails).reshape(-1, 7)[np.array(world.built.rail_seen) != CAMERA]
@@ -86,19 +106,23 @@ def _shadows(image: Picture, world: World, grid: Grid, flight: Flight) -> Pictur
     ends = np.stack([posts[:, :2], posts[:, :2] + flight.cast * posts[:, 3:4]], axis=1)
     cv2.polylines(mask, list(subpixels(grid.map_to_pixel(ends))), False, (150,), 1, cv2.LINE_AA, 4)
     mask = cv2.GaussianBlur(mask, (0, 0), 1.2)
-    tint = np.array([0.94, 1.0, 1.1]) * flight.dark
+    channels = image.shape[2]
+    tint = (np.array([0.94, 1.0, 1.1, 1 / flight.dark]) * flight.dark)[:channels]
     table = np.linspace(0, 1, 256)[:, None]
     gain = cv2.LUT(
-        cv2.merge([mask] * 3), (1 + table * (tint - 1)).astype(np.float32).reshape(256, 1, 3)
+        cv2.merge([mask] * channels),
+        (1 + table * (tint - 1)).astype(np.float32).reshape(256, 1, channels),
     )
     return cv2.multiply(image, gain, dtype=cv2.CV_8U)
 
 
-def _low(image: Picture, world: World, grid: Grid, rng: np.random.Generator) -> None:
+def _low(
+    image: Picture, world: World, grid: Grid, palette: Palette, rng: np.random.Generator
+) -> None:
     """Hedges, fences, cabinets and the cars that only the aerial picture sees."""
     f, built = world.furniture, world.built
     rails = np.array(built.rails).reshape(-1, 7)
-    tone = {k.HEDGE: (50, 80, 38), k.FENCE: (120, 100, 80), k.BOX: (140, 130, 120)}
+    tone = {k.HEDGE: palette.hedges(rng, 1)[0], k.FENCE: (120, 100, 80), k.BOX: (140, 130, 120)}
     seen = np.array(built.rail_seen) != CAMERA
     shade = rng.uniform(0.6, 1.35, len(rails))
     boxes = subpixels(grid.map_to_pixel(rectangles(rails[:, :5])))
@@ -120,10 +144,17 @@ def _low(image: Picture, world: World, grid: Grid, rng: np.random.Generator) -> 
 
 
 def _buildings(
-    image: Picture, world: World, grid: Grid, flight: Flight, rng: np.random.Generator
+    image: Picture,
+    world: World,
+    grid: Grid,
+    flight: Flight,
+    palette: Palette,
+    rng: np.random.Generator,
+    ribs: Array | None = None,
 ) -> None:
+    """Paint walls that lean and roofs; ``ribs``, where given: metres between each roof's seams."""
     blocks = np.array(world.built.blocks).reshape(-1, 8)
-    colors = roof_colors(rng, blocks[:, 7])
+    colors = palette.roofs(rng, blocks[:, 7])
     base = rectangles(blocks[:, :5])
     top = base + (flight.lean * blocks[:, 5:6])[:, None]
     lift = flight.lean * (blocks[:, 6:7])
@@ -153,7 +184,19 @@ def _buildings(
             image, subpixels(grid.map_to_pixel(right)), np.clip(colors[i] * (2 - light), 0, 255)
         )
         fill_convex(image, subpixels(grid.map_to_pixel(left)), np.clip(colors[i] * light, 0, 255))
+        if ribs is not None and ribs[i] > 0:
+            _seams(image, grid, np.stack([right, left]), ribs[i], colors[i])
         _clutter(image, grid, rng, top[i], colors[i])
+
+
+def _seams(image: Picture, grid: Grid, halves: Array, spacing: float, color: Array) -> None:
+    """Lines from eave to ridge on both ``halves`` (2, 4, 2) of a roof."""
+    count = int(np.hypot(*(halves[0, 1] - halves[0, 0])) / spacing)
+    share = (np.arange(count) + 0.5)[:, None] / max(1, count)
+    for a, b, c, d in halves:
+        lines = np.stack([a + share * (b - a), d + share * (c - d)], axis=1)
+        uv = subpixels(grid.map_to_pixel(lines))
+        cv2.polylines(image, list(uv), False, (color * 0.72).tolist(), 1, cv2.LINE_AA, 4)
 
 
 def _clutter(
@@ -173,7 +216,12 @@ def _clutter(
 
 
 def _trees(
-    image: Picture, world: World, grid: Grid, flight: Flight, rng: np.random.Generator
+    image: Picture,
+    world: World,
+    grid: Grid,
+    flight: Flight,
+    palette: Palette,
+    rng: np.random.Generator,
 ) -> None:
     f = world.furniture
     trees = f.trees[f.tree_seen != CAMERA]
@@ -182,7 +230,7 @@ def _trees(
     radius = trees[:, 2:3] * rng.uniform(0.72, 1.12, (n, sides))
     centre = trees[:, :2] + flight.lean * trees[:, 3:4] * 0.7
     outline = centre[:, None] + radius[..., None] * np.stack([np.cos(angle), np.sin(angle)], 1)
-    green = np.stack([rng.uniform(40, 95, n), rng.uniform(60, 115, n), rng.uniform(25, 60, n)], 1)
+    green = palette.leaves(rng, n)
     uv = subpixels(grid.map_to_pixel(outline))
     lit = np.array([np.cos(flight.sun), np.sin(flight.sun)])
     clumps = rng.normal(0, 0.38, (n, 7, 2)) * trees[:, None, 2:3]
@@ -203,20 +251,44 @@ def _trees(
             )
 
 
+def _paint_look(world: World, grid: Grid, look: Appearance, rng: np.random.Generator) -> Picture:
+    """Paint the town (H, W, 3) from above in the materials and the season that ``look`` has."""
+    survey, palette = look.survey, Wardrobe(look, rng)
+    flight = replace(Flight.draw(rng, survey), leafy=palette.fullness)
+    image = np.empty((grid.height, grid.width, 4), np.uint8)
+    image[:] = np.array([*palette.lawn(rng), palette.rough[k.GRASS]], np.uint8)
+    _ground(image, world, grid, palette, rng)
+    image = _shadows(image, world, grid, flight)
+    _low(image, world, grid, palette, rng)
+    count = len(world.built.blocks)
+    ribs = rng.uniform(0.5, 1.2, count) * (rng.random(count) < 0.5)
+    _buildings(image, world, grid, flight, palette, rng, ribs)
+    f = world.furniture
+    trees = f.trees[f.tree_seen != CAMERA]
+    sun = np.array([np.cos(flight.sun), np.sin(flight.sun)])
+    crowns(image, trees, grid, flight.lean, sun, palette, rng)
+    return surface(image, rng.uniform(*survey.texture), rng)
+
+
 def paint_aerial(seed: int, world: World, grid: Grid) -> tuple[Picture, Array]:
     """Return the aerial picture (H, W, 3) and its misregistration.
 
     The misregistration is the displacement in metres, map axes, (n, n, 2) on a lattice over
     the grid: what the picture shows at a place lies there minus the displacement.
     """
-    rng = stream(seed, "aerial")
-    flight = Flight.draw(rng)
+    rules = rules_of(world.edition)
+    rng = rules.stream(seed, "aerial")
+    look = APPEARANCES.get(world.edition)
+    if look is not None:
+        image = _paint_look(world, grid, look, rng)
+        return publish(image, grid, look.survey, rules.stream(seed, "photograph"))
+    flight, palette = Flight.draw(rng), FirstAerial()
     image = np.empty((grid.height, grid.width, 3), np.uint8)
-    image[:] = np.clip(rng.uniform([55, 70, 35], [110, 120, 70]), 0, 255).astype(np.uint8)
-    _ground(image, world, grid, rng)
+    image[:] = palette.lawn(rng).astype(np.uint8)
+    _ground(image, world, grid, palette, rng)
     image = _texture(image, rng)
     image = _shadows(image, world, grid, flight)
-    _low(image, world, grid, rng)
-    _buildings(image, world, grid, flight, rng)
-    _trees(image, world, grid, flight, rng)
+    _low(image, world, grid, palette, rng)
+    _buildings(image, world, grid, flight, palette, rng)
+    _trees(image, world, grid, flight, palette, rng)
     return photograph(image, grid, stream(seed, "photograph"))

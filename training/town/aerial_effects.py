@@ -27,8 +27,14 @@ def _displacement(rng: np.random.Generator, grid: Grid) -> Array:
     return rng.normal(0, MISREGISTRATION, (n, n, 2))
 
 
-def photograph(image: Picture, grid: Grid, rng: np.random.Generator) -> tuple[Picture, Array]:
-    """Return the photograph (H, W, 3) and the misregistration (H / 16, W / 16, 2), metres (map)."""
+def misregister(
+    image: Picture, grid: Grid, rng: np.random.Generator
+) -> tuple[Picture, NDArray[np.int64], Array]:
+    """Return the picture stitched from strips that lie a little wrong.
+
+    With it come each pixel's strip (H, W) and the misregistration (H / 16, W / 16, 2), metres
+    (map).
+    """
     height, width = image.shape[:2]
     nodes = _displacement(rng, grid)
     small = (width // 16, height // 16)
@@ -48,6 +54,14 @@ def photograph(image: Picture, grid: Grid, rng: np.random.Generator) -> tuple[Pi
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return image, number, truth
+
+
+def photograph(image: Picture, grid: Grid, rng: np.random.Generator) -> tuple[Picture, Array]:
+    """Return the photograph (H, W, 3) and the misregistration (H / 16, W / 16, 2), metres (map)."""
+    height, width = image.shape[:2]
+    image, number, truth = misregister(image, grid, rng)
+    count = int(number.max()) + 1
     # 2-4 px wide at half height
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(2, 4) / 2.355)
     gains = rng.normal(1, 0.045, (count, 1)) + rng.normal(0, 0.015, (count, 3))

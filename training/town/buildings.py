@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from training.town import kinds as k
+from training.town.house_rules import HouseRules
+from training.town.occupancy import Occupancy
+from training.town.open_ground import fill_interiors, forest, square
 from training.town.shapes import BOTH, Array, Soup, one_view, rectangle, rectangles
 from training.town.streets import Street
-
-CELL = 0.5
-
-
-class Occupancy:
-    """Which ground is taken, on a 0.5 m raster."""
-
-    def __init__(self, half_side: float) -> None:
-        self.half = half_side + 40
-        size = int(2 * self.half / CELL)
-        self.mask: NDArray[np.uint8] = np.zeros((size, size), np.uint8)
-
-    def _pixels(self, shape: Array) -> NDArray[np.int32]:
-        return np.round((shape + self.half) / CELL).astype(np.int32)
-
-    def take(self, shape: Array) -> None:
-        """Mark the outline's ground as taken."""
-        cv2.fillPoly(self.mask, [self._pixels(shape)], 1)
-
-    def at(self, xy: Array) -> NDArray[np.bool_]:
-        """Whether the ground is taken at points (n, 2)."""
-        uv = np.clip(self._pixels(xy), 0, len(self.mask) - 1)
-        return np.asarray(self.mask[uv[:, 1], uv[:, 0]] > 0)
-
-    def free(self, shape: Array) -> bool:
-        """Whether a convex outline lies on free ground inside the raster."""
-        pixels = self._pixels(shape)
-        low, high = pixels.min(axis=0), pixels.max(axis=0) + 1
-        if (low < 0).any() or (high > len(self.mask)).any():
-            return False
-        part = self.mask[low[1] : high[1], low[0] : high[0]]
-        if not part.any():
-            return True
-        stencil = np.zeros_like(part)
-        cv2.fillConvexPoly(stencil, pixels - low, 1)
-        return not bool((part & stencil).any())
 
 
 @dataclass
@@ -73,7 +39,7 @@ class Built:
     roads: Occupancy | None = None
 
 
-class _Side:
+class Side:
     """Walks along one side of one street and develops parcels."""
 
     def __init__(
@@ -85,8 +51,10 @@ class _Side:
         taken: Occupancy,
         out: Built,
         share: float,
+        rules: HouseRules,
     ) -> None:
         self.soup, self.rng, self.street, self.taken, self.out = soup, rng, street, taken, out
+        self.rules = rules
         self.sign = 1.0 if side == 0 else -1.0
         self.edge = street.outer(side)
         self.kerb = street.half(side)
@@ -108,9 +76,12 @@ class _Side:
         style: int,
     ) -> bool:
         """Add a building part whose front lies at ``lateral`` unless the ground is taken."""
-        centre, yaw = self.place(s, lateral + depth / 2)
-        shape = rectangle(centre[0], centre[1], yaw, length - 0.2, depth - 0.2)
-        if not self.taken.free(shape):
+        for back in range(self.rules.tries):
+            centre, yaw = self.place(s, lateral + depth / 2 + back)
+            shape = rectangle(centre[0], centre[1], yaw, length - 0.2, depth - 0.2)
+            if self.taken.free(shape):
+                break
+        else:
             return False
         self.taken.take(shape)
         turned = (yaw, length, depth)
@@ -132,6 +103,7 @@ class _Side:
     def rail(
         self, s0: float, s1: float, lateral: float, height: float, width: float, kind: int
     ) -> None:
+        """Put a hedge, fence or low wall from s0 to s1; who sees it is drawn."""
         if s1 - s0 < 0.8:
             return
         middle, yaw = self.place((s0 + s1) / 2, lateral)
@@ -140,6 +112,7 @@ class _Side:
         self.out.rail_seen.append(int(seen) if width < 0.5 else BOTH)
 
     def band(self, s0: float, s1: float, l0: float, l1: float, kind: int, layer: int) -> None:
+        """Cover the ground from s0 to s1, l0 to l1 metres beside the centre line."""
         line = self.street.line
         self.soup.add(line.strip(s0, s1, self.sign * l0, self.sign * l1), kind, layer)
 
@@ -219,11 +192,11 @@ class _Side:
 
     def houses(self, s: float, terrace: bool) -> float:
         """A row of houses that share style, setback and width; returns where it ends."""
-        rng = self.rng
-        setback = float(rng.uniform(0, 4.5) if terrace else rng.uniform(2.5, 8))
-        width = rng.uniform(5, 8.5) if terrace else rng.uniform(9, 17)
-        depth = rng.uniform(8, 12)
-        floors = rng.integers(2, 4) if terrace else rng.integers(1, 3)
+        rng, rules, sort = self.rng, self.rules, 0 if terrace else 1
+        setback = float(rng.uniform(*rules.setback[sort]))
+        width = rng.uniform(*rules.width[sort])
+        depth = rng.uniform(*rules.depth)
+        floors = rng.integers(*rules.floors[sort])
         eave = float(floors * rng.uniform(2.7, 3.1) + 0.4)
         ridge = eave + rng.uniform(1.8, 3.6) if rng.random() < 0.8 else eave
         style = int(rng.integers(1 << 20))
@@ -255,10 +228,10 @@ class _Side:
 
     def large(self, s: float) -> float:
         """A block of flats, an office or a shop."""
-        rng = self.rng
-        width, depth = rng.uniform(14, 34), rng.uniform(11, 20)
-        setback = float(rng.choice([0.05, rng.uniform(1, 7)]))
-        eave = float(rng.uniform(6, 20))
+        rng, rules = self.rng, self.rules
+        width, depth = rng.uniform(*rules.large_width), rng.uniform(*rules.large_depth)
+        setback = float(rng.choice([0.05, rng.uniform(*rules.large_setback)]))
+        eave = float(rng.uniform(*rules.large_eave))
         ridge = eave if rng.random() < 0.7 else eave + rng.uniform(2, 4)
         if s + width > self.street.line.length - 3:
             return s + 8
@@ -345,6 +318,12 @@ class _Side:
         """Develop the side; ``mood`` holds the chances of terrace, houses, large, lot, green."""
         s = float(self.rng.uniform(2, 8))
         while s < self.street.line.length - 8:
+            if self.street.wooded:
+                s = forest(self, s)
+                continue
+            if self.rules.squares and self.rng.random() < self.rules.squares:
+                s = square(self, s)
+                continue
             draw = int(self.rng.choice(5, p=mood))
             if draw <= 1:
                 s = self.houses(s, terrace=draw == 0)
@@ -359,19 +338,30 @@ class _Side:
 
 
 def develop(
-    soup: Soup, rng: np.random.Generator, streets: list[Street], half_side: float, share: float
+    soup: Soup,
+    rng: np.random.Generator,
+    streets: list[Street],
+    half_side: float,
+    share: float,
+    rules: HouseRules,
+    round_roads: Sequence[tuple[Array, Array]] = (),
 ) -> Built:
-    """Fill the blocks between the streets."""
+    """Fill the blocks between the streets; ``round_roads`` are outlines of (asphalt, all)."""
     out, taken, roads = Built(), Occupancy(half_side), Occupancy(half_side)
+    for asphalt, whole in round_roads:
+        roads.take(asphalt)
+        taken.take(whole)
     for st in streets:
         roads.take(st.line.strip(0, st.line.length, -st.half(1) - 0.2, st.half(0) + 0.2))
         taken.take(st.line.strip(0, st.line.length, -st.outer(1), st.outer(0)))
-    mood = rng.dirichlet([2.0, 2.5, 1.6, 0.8, 1.0])
+    mood = rng.dirichlet(rules.mood)
     mood = (mood + np.array([0.02, 0.02, 0.02, 0.07, 0.07])) / 1.2
     order = rng.permutation(len(streets) * 2)
     for i in order:
-        side = _Side(soup, rng, streets[i // 2], int(i % 2), taken, out, share)
+        side = Side(soup, rng, streets[i // 2], int(i % 2), taken, out, share, rules)
         side.walk(mood)
+    if rules.interiors:
+        fill_interiors(soup, rng, streets, taken, out, int(rules.interiors * (half_side / 50) ** 2))
     _clear_roads(out, roads)
     return out
 

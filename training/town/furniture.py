@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.town.avenues import avenue, masts, middle_trees
 from training.town.buildings import Built
+from training.town.roundabouts import Roundabout
 from training.town.shapes import AERIAL, CAMERA, Array, one_view
 from training.town.streets import Street
 
@@ -43,6 +46,8 @@ def _tree_rows(rng: np.random.Generator, xy: Array, small: float) -> Array:
 
 
 def _street_trees(rng: np.random.Generator, street: Street) -> list[Array]:
+    if street.canopy > 0:
+        return avenue(rng, street)
     rows = []
     for side, sign in ((0, 1.0), (1, -1.0)):
         verge = street.verge[side] > 0
@@ -50,8 +55,7 @@ def _street_trees(rng: np.random.Generator, street: Street) -> list[Array]:
             continue
         s = 5 + np.cumsum(rng.uniform(6, 15) * rng.uniform(0.6, 1.6, 40))
         s = s[(s < street.line.length - 4) & (rng.random(40) < 0.85)]
-        for j in street.joints:
-            s = s[np.abs(s - j) > 9]
+        s = s[street.clear(s, 9)]
         into = street.verge[side] / 2 if verge else 0.7
         lateral = sign * (street.half(side) + into + rng.normal(0, 0.12, len(s)))
         if len(s):
@@ -76,23 +80,25 @@ def _parked(
     fill = rng.uniform(0.3, 0.85)
     for street in streets:
         for side, sign in ((0, 1.0), (1, -1.0)):
-            strip = street.parking[side] > 0
-            chance = fill if strip else fill * 0.12
-            s = np.cumsum(rng.uniform(5.6, 8.0, int(street.line.length / 5.5)))
+            strip, angle = street.parking[side] > 0, street.angled[side]
+            room = street.lanes[side] == 1 and street.cycle[side] == 0
+            chance = fill if strip else fill * 0.12 * room
+            apart = (2.5 / np.sin(angle), 3.0 / np.sin(angle)) if angle else (5.6, 8.0)
+            s = np.cumsum(rng.uniform(*apart, int(street.line.length / (apart[0] - 0.1))))
             s = s[(s < street.line.length - 6) & (rng.random(len(s)) < chance)]
-            for j in street.joints:
-                s = s[np.abs(s - j) > 14]
-            lateral = sign * (street.half(side) - 1.05 + rng.normal(0, 0.12, len(s)))
+            s = s[street.clear(s, 14)]
+            into = street.parking[side] / 2 if angle else 1.05
+            lateral = sign * (street.half(side) - into + rng.normal(0, 0.12, len(s)))
             p, t = street.line.at(s) if len(s) else (np.zeros((0, 2)), np.zeros((0, 2)))
             left = np.stack([-t[:, 1], t[:, 0]], 1)
             flip = np.where(rng.random(len(s)) < 0.5, np.pi, 0)
-            yaw = np.arctan2(t[:, 1], t[:, 0]) + flip + rng.normal(0, 0.02, len(s))
+            yaw = np.arctan2(t[:, 1], t[:, 0]) + flip + rng.normal(0, 0.02, len(s)) + sign * angle
             rows.append(np.column_stack([p + left * lateral[:, None], yaw]))
         s = np.cumsum(rng.exponential(60, 8)) + 5  # cars on the move, seen from above only
         s = s[s < street.line.length - 5]
         if len(s):
             way = rng.choice([-1.0, 1.0], len(s))
-            p = street.line.offset(s, -way * hand * street.lane / 2)
+            p = street.line.offset(s, _own_lane(rng, street, -way * hand))
             _, t = street.line.at(s)
             rows.append(np.column_stack([p, np.arctan2(t[:, 1], t[:, 0]) + (way < 0) * np.pi]))
             seen.append((sum(map(len, rows[:-1])), len(s)))
@@ -105,6 +111,14 @@ def _parked(
     for start, n in seen:
         who[start : start + n] = AERIAL
     return table, who
+
+
+def _own_lane(rng: np.random.Generator, street: Street, sign: Array) -> Array:
+    """Return the lateral (n,) of a lane of traffic on the side that ``sign`` tells."""
+    if street.lanes == (1, 1):
+        return sign * street.lane_middle()
+    lanes = np.where(sign > 0, *street.lanes)
+    return sign * (street.median / 2 + (rng.integers(0, lanes) + 0.5) * street.lane)
 
 
 def _posts(rng: np.random.Generator, street: Street) -> list[Array]:
@@ -135,8 +149,7 @@ def _posts(rng: np.random.Generator, street: Street) -> list[Array]:
             )
         s = np.concatenate([j + rng.uniform(-14, 14, 6) for j in street.joints] or [np.zeros(0)])
         s = s[(s > 0) & (s < street.line.length)]
-        for j in street.joints:
-            s = s[np.abs(s - j) > 7]
+        s = s[street.clear(s, 7)]
         if len(s):
             rows.append(
                 np.column_stack(
@@ -175,7 +188,12 @@ def _apart(trees: Array, built: Built) -> NDArray[np.bool_]:
 
 
 def furnish(
-    rng: np.random.Generator, streets: list[Street], built: Built, share: float, hand: float
+    rng: np.random.Generator,
+    streets: list[Street],
+    built: Built,
+    share: float,
+    hand: float,
+    rings: Sequence[Roundabout] = (),
 ) -> Furniture:
     """Draw trees, cars and street furniture. ``share`` of the trees is in one view only."""
     trees = np.concatenate(
@@ -183,7 +201,7 @@ def furnish(
         + _garden_trees(rng, built)
         + [np.zeros((0, 6))]
     )
-    trees = trees[_apart(trees, built)]
+    trees = np.concatenate([trees[_apart(trees, built)], *middle_trees(rng, streets, rings)])
     parked, car_seen = _parked(rng, streets, built, hand)
     size = rng.uniform([3.7, 1.65, 1.4], [4.9, 1.9, 1.75], (len(parked), 3))
     van = rng.random(len(parked)) < 0.1
@@ -193,7 +211,7 @@ def furnish(
         [r for st in streets for r in _cabinets(rng, st)] + [np.zeros((0, 6))]
     )
     if built.roads is not None:
-        posts = posts[~built.roads.at(posts[:, :2])]
+        posts = np.concatenate([posts[~built.roads.at(posts[:, :2])], *masts(rng, streets)])
         cabinets = cabinets[~built.roads.at(cabinets[:, :2])]
     return Furniture(
         trees,

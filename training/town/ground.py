@@ -21,6 +21,9 @@ from training.town.columns import (
     height_at,
     profile_distances,
 )
+from training.town.looks.light import draw_air
+from training.town.looks.optics import take
+from training.town.looks.weather import Stand, through_weather
 from training.town.poses import CameraPose
 from training.town.rigs import CameraRig, pitched, rolled
 from training.town.scenery import Scenery
@@ -205,9 +208,12 @@ def render_frame(
     moving = traffic(rng, pose, scenery.hand)
     cast = _Cast(scenery, pose, rig.true_height, window, moving if light is None else moving[:0])
     steady = rng if light is None else light
-    day = _day(steady, scenery.sun[1], cast.foot)
+    look = scenery.look
+    air = None if look is None else draw_air(look, steady, scenery.sun[1], cast.foot)
+    day = _day(steady, scenery.sun[1], cast.foot) if air is None else air.day
     image = np.empty((height, width, 3), np.float32)
-    truth = np.empty((0, 0, 4), np.float32) if truth is None else truth
+    if truth is None:
+        truth = np.empty((0, 0, 4) if air is None else (height, width, 4), np.float32)
     shade(  # type: ignore[call-arg]
         lens,
         Place(pose.yaw, pose.x, pose.y, cast.z),
@@ -221,13 +227,21 @@ def render_frame(
             scenery.half,
             tile(),
             day,
+            scenery.laid,
         ),
         image,
         truth,
     )
+    if air is not None:
+        place = np.array([pose.x, pose.y, cast.z])
+        stand = Stand(*lens, pose.yaw, place)
+        through_weather(image, truth, stand, air, scenery.sun, scenery.lamps, steady)
     if rig.bonnet > 0:
         _bonnet(image, rig, steady, truth)
-    picture = _expose(image, steady, rng, panorama)
+    if look is None:
+        picture = _expose(image, steady, rng, panorama)
+    else:
+        picture = take(image, look, steady, rng, panorama)
     stated = rig.intrinsics(width, height)
     fov = rig.fov
     if panorama:  # it has no matrix

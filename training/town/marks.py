@@ -6,7 +6,7 @@ import numpy as np
 
 from training.town import kinds as k
 from training.town.shapes import Array, Soup, one_view
-from training.town.streets import Street
+from training.town.streets import MOUTH, Street
 
 
 def pave(soup: Soup, streets: list[Street]) -> None:
@@ -17,9 +17,11 @@ def pave(soup: Soup, streets: list[Street]) -> None:
             h, v, o = st.half(side), st.verge[side], st.outer(side)
             if v > 0:
                 soup.add(st.line.strip(0, length, sign * h, sign * (h + v)), k.GRASS, k.L_PAVEMENT)
-            soup.add(st.line.strip(0, length, sign * (h + v), sign * o), k.PAVEMENT, k.L_PAVEMENT)
+            if st.pavement[side] > 0:
+                pavement = st.line.strip(0, length, sign * (h + v), sign * o)
+                soup.add(pavement, st.paved, k.L_PAVEMENT)
         soup.add(st.line.strip(0, length, -st.half(1) - 0.16, st.half(0) + 0.16), k.KERB, k.L_KERB)
-        soup.add(st.line.strip(0, length, -st.half(1), st.half(0)), k.ASPHALT, k.L_ROAD)
+        soup.add(st.line.strip(0, length, -st.half(1), st.half(0)), st.surface, k.L_ROAD)
 
 
 def flare(soup: Soup, streets: list[Street]) -> None:
@@ -30,14 +32,14 @@ def flare(soup: Soup, streets: list[Street]) -> None:
         for s, way in ((0.0, 1.0), (st.line.length, -1.0)):
             if s not in st.joints:
                 continue
-            # 6 m is about where the main street's kerb lies; the flare reaches 3-4 m further
-            along = s + way * np.array([4.0, 6.5, 8.0, 9.5, 11.0])
+            # the mouth is where the main street's kerb lies; the flare reaches 3-4 m further
+            along = s + way * (np.array([4.0, 6.5, 8.0, 9.5, 11.0]) + (st.mouth(s) - MOUTH))
             wide = np.array([6.0, 3.2, 1.5, 0.6, 0.0])
             if st.line.length < 30:
                 continue
             left = st.line.offset(along, st.half(0) + wide)
             right = st.line.offset(along, -st.half(1) - wide)
-            soup.add(np.concatenate([left, right[::-1]]), k.ASPHALT, k.L_ROAD)
+            soup.add(np.concatenate([left, right[::-1]]), st.surface, k.L_ROAD)
 
 
 class Painter:
@@ -46,14 +48,11 @@ class Painter:
     def __init__(self, soup: Soup, rng: np.random.Generator, street: Street, share: float) -> None:
         self.soup, self.rng, self.street, self.share = soup, rng, street, share
         self.hand = 1.0
-        self.clear = np.array(street.joints)
 
     def free(self, s: Array, gap: float) -> Array:
         """Keep the arc lengths that are at least ``gap`` metres from every junction and end."""
         s = s[(s > 2) & (s < self.street.line.length - 2)]
-        if len(self.clear):
-            s = s[np.abs(s[:, None] - self.clear).min(axis=1) > gap]
-        return s
+        return s[self.street.clear(s, gap)]
 
     def put(
         self,
@@ -100,7 +99,7 @@ class Painter:
                 if draw < 0.2:
                     self.put(pieces, 3.05, sign * (self.street.half(side) - 0.3), 0.11, k.YELLOW)
                 elif draw < 0.4 or self.street.parking[side] > 0 and draw < 0.5:
-                    self.put(pieces, 3.05, sign * (self.street.lane - 0.1), 0.12, k.MARK)
+                    self.put(pieces, 3.05, sign * (self.street.carriage(side) - 0.1), 0.12, k.MARK)
                 s = stop
 
     def bays(self) -> None:
@@ -112,7 +111,7 @@ class Painter:
             if rng.random() < 0.7:
                 s = 4.0 + np.cumsum(rng.uniform(4.6, 7.5, int(st.line.length / 4)))
                 s = self.free(s, 10)
-                middle = sign * (st.lane + st.parking[side] / 2)
+                middle = sign * (st.kerbside(side) + st.parking[side] / 2)
                 self.put(s, 0.12, middle, st.parking[side], k.MARK)
             near = [j + d for j in st.joints for d in (-11.0, 11.0)]
             mid = rng.uniform(0, st.line.length, int(st.line.length / 45)).tolist()
@@ -121,8 +120,10 @@ class Painter:
                 a, b = max(1.0, s0 - half), min(st.line.length - 1, s0 + half)
                 if b - a < 1.5 or len(self.free(np.array([a, s0, b]), 7)) < 3:
                     continue
-                low, high = sign * (st.lane + 0.15), sign * (st.half(side) + 0.2)
-                self.soup.add(st.line.strip(a, b, sign * st.lane, high), k.KERB, k.L_BUILDOUT)
+                low, high = sign * (st.kerbside(side) + 0.15), sign * (st.half(side) + 0.2)
+                self.soup.add(
+                    st.line.strip(a, b, sign * st.kerbside(side), high), k.KERB, k.L_BUILDOUT
+                )
                 kind = k.GRASS if rng.random() < 0.35 else k.PAVEMENT
                 self.soup.add(st.line.strip(a + 0.15, b - 0.15, low, high), kind, k.L_BUILDOUT)
 

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.town import kinds as k
 from training.town.shapes import Array
+
+ROUGHNESS = {
+    k.GRASS: 60,
+    k.BED: 90,
+    k.SOIL: 50,
+    k.ASPHALT: 16,
+    k.LOT: 18,
+    k.PAVEMENT: 18,
+    k.YARD: 30,
+    k.BALLAST: 70,
+    k.COBBLE: 45,
+    k.GRAVEL: 55,
+    k.CONCRETE: 14,
+    k.CYCLE: 16,
+    k.BUS: 16,
+}
 
 
 def _tinted(rng: np.random.Generator, low: float, high: float, tint: float) -> Array:
@@ -80,3 +97,86 @@ def car_colors(rng: np.random.Generator, count: int) -> Array:
     )
     hue = rng.uniform(20, 190, (count, 3))
     return np.clip(np.where(rng.random((count, 1)) < 0.7, gray, hue), 8, 250)
+
+
+class FirstCamera:
+    """The colours of town-v1's camera view."""
+
+    rough = np.array([ROUGHNESS.get(c, 12) for c in range(k.GROUND_CLASSES)])
+    laid: NDArray[np.float32] = np.zeros((0, 8), np.float32)
+
+    def lawn(self, rng: np.random.Generator) -> Array:
+        """Return the colour (3,) of the ground where nothing else lies."""
+        return rng.uniform([45, 60, 25], [110, 125, 65])
+
+    def ground(self, rng: np.random.Generator, kinds: list[int]) -> Array:
+        """Return the colour (n, 3) of every ground polygon."""
+        return object_colors(rng, kinds)
+
+    def roofs(self, rng: np.random.Generator, styles: Array) -> Array:
+        """Return (n, 3) for roofs."""
+        return roof_colors(rng, styles)
+
+    def hedges(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for hedges."""
+        shape = (
+            rng.uniform(25, 75, count),
+            rng.uniform(50, 100, count),
+            rng.uniform(15, 45, count),
+        )
+        return np.stack(shape, 1)
+
+    def leaves(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for crowns."""
+        parts = (
+            rng.uniform(25, 100, count),
+            rng.uniform(45, 120, count),
+            rng.uniform(12, 55, count),
+        )
+        return np.stack(parts, 1)
+
+    def leafiness(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count,): how full crowns are."""
+        return rng.uniform(0.55, 1.0, count)
+
+    def walls(self, rng: np.random.Generator, styles: Array) -> tuple[Array, Array]:
+        """Return (n, 3) colours, (n, 4): storey height, window period, windows' share, cladding."""
+        salt = int(rng.integers(1 << 30))
+        colors, own = np.zeros((len(styles), 3)), np.zeros((len(styles), 4))
+        for i, style in enumerate(styles.astype(int)):
+            draw = np.random.default_rng([salt, style])
+            tone = draw.random()
+            if tone < 0.35:
+                colors[i] = np.array([1.2, 0.8, 0.65]) * draw.uniform(85, 150)
+            elif tone < 0.75:
+                colors[i] = np.array([1.0, 0.96, 0.86]) * draw.uniform(130, 225)
+            else:
+                colors[i] = draw.uniform(70, 190) + draw.normal(0, 18, 3)
+            own[i] = [
+                draw.uniform(2.7, 3.2),
+                draw.uniform(1.9, 4.2),
+                draw.uniform(0.3, 0.6),
+                float(tone < 0.35),
+            ]
+        return np.clip(colors, 20, 245), own
+
+
+class FirstAerial(FirstCamera):
+    """The colours of town-v1's aerial view."""
+
+    def lawn(self, rng: np.random.Generator) -> Array:
+        """Return the colour (3,) of the ground where nothing else lies."""
+        return np.clip(rng.uniform([55, 70, 35], [110, 120, 70]), 0, 255)
+
+    def hedges(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for hedges."""
+        return np.tile([50.0, 80.0, 38.0], (count, 1))
+
+    def leaves(self, rng: np.random.Generator, count: int) -> Array:
+        """Return (count, 3) for crowns."""
+        parts = (
+            rng.uniform(40, 95, count),
+            rng.uniform(60, 115, count),
+            rng.uniform(25, 60, count),
+        )
+        return np.stack(parts, 1)

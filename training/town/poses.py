@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.town.roundabouts import Roundabout
 from training.town.seeds import stream
 from training.town.shapes import Array
 from training.town.streets import Street
@@ -46,27 +47,48 @@ class PoseSampler:
         self, rng: np.random.Generator, street: Street, s: float, wrong: bool
     ) -> tuple[Array, float]:
         way = float(rng.choice([-1, 1]))
-        side = -way * self.world.hand * (-1 if wrong else 1)
-        lateral = side * street.lane / 2 + rng.normal(0, 0.25)
+        sign = -way * self.world.hand * (-1 if wrong else 1)
+        side = 0 if sign > 0 else 1
+        lane = int(rng.integers(street.lanes[side])) if street.lanes[side] > 1 else 0
+        lateral = sign * street.lane_middle(lane) + rng.normal(0, 0.25)
         p, t = street.line.at([s])
         yaw = float(np.arctan2(t[0, 1], t[0, 0])) + (np.pi if way < 0 else 0)
         return street.line.offset([s], lateral)[0], yaw + rng.normal(0, np.deg2rad(1.5))
 
+    def _ring_at(self, street: Street, s: float) -> Roundabout | None:
+        """Return the roundabout whose carriageway the street crosses at ``s``."""
+        x, y = street.line.at([s])[0][0]
+        near = (
+            r for r in self.world.rings if 0 < r.island and np.hypot(x - r.x, y - r.y) < r.outer
+        )
+        return next(near, None)
+
+    def _around(self, rng: np.random.Generator, ring: Roundabout) -> tuple[Array, float]:
+        """Draw a place in a roundabout, driving round it."""
+        angle = rng.uniform(0, 2 * np.pi)
+        radius = (ring.outer + ring.island) / 2 + rng.normal(0, 0.5)
+        p = np.array([ring.x, ring.y]) + radius * np.array([np.cos(angle), np.sin(angle)])
+        yaw = angle + self.world.hand * np.pi / 2
+        return p, float(yaw + rng.normal(0, np.deg2rad(8)))
+
     def _draw(self, rng: np.random.Generator, kind: str) -> CameraPose | None:
         street = self.world.streets[int(rng.choice(len(self.weights), p=self.weights))]
         s = float(rng.uniform(0, street.line.length))
-        near = min((abs(s - j) for j in street.joints), default=99.0)
         if kind in ("junction", "turn"):
             if not street.joints:
                 return None
             s = float(
                 np.clip(rng.choice(street.joints) + rng.normal(0, 2.5), 0, street.line.length)
             )
-        elif near < 9:
+        elif not street.clear(np.array([s]), 9)[0]:
             return None
         if kind == "car_park":
             return self._in_lot(rng)
-        p, yaw = self._on_lane(rng, street, s, kind == "wrong_lane")
+        ring = self._ring_at(street, s) if kind in ("junction", "turn") else None
+        if ring is not None:
+            p, yaw = self._around(rng, ring)
+        else:
+            p, yaw = self._on_lane(rng, street, s, kind == "wrong_lane")
         if kind == "turn":
             p = p + rng.normal(0, 0.8, 2)
             yaw += rng.choice([-1, 1]) * np.deg2rad(rng.uniform(20, 75))

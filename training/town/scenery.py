@@ -10,28 +10,15 @@ from numpy.typing import NDArray
 
 from training.town import kinds as k
 from training.town.canvas import circles, fill, fill_convex, hulls, soup_pixels, subpixels
-from training.town.palette import car_colors, object_colors, roof_colors
-from training.town.seeds import stream
+from training.town.editions import rules_of
+from training.town.looks.appearance import Appearance
+from training.town.looks.palette import APPEARANCES, Palette, Wardrobe
+from training.town.palette import FirstCamera, car_colors
 from training.town.shapes import AERIAL, CAMERA, Array, Picture, rectangles
 from training.town.world import HEIGHT_STEP, World
 
 GROUND_GSD = 0.1
 SHADOW_GSD = 0.2
-ROUGHNESS = {
-    k.GRASS: 60,
-    k.BED: 90,
-    k.SOIL: 50,
-    k.ASPHALT: 16,
-    k.LOT: 18,
-    k.PAVEMENT: 18,
-    k.YARD: 30,
-    k.BALLAST: 70,
-    k.COBBLE: 45,
-    k.GRAVEL: 55,
-    k.CONCRETE: 14,
-    k.CYCLE: 16,
-    k.BUS: 16,
-}
 
 
 @dataclass(frozen=True)
@@ -52,6 +39,9 @@ class Scenery:
         height: the ground's height, float32 lattice.
         half: metres from the middle to the edge of ``ground``.
         hand: +1 where traffic keeps right, -1 where it keeps left.
+        look: the edition's appearance; None for town-v1.
+        laid: (256, 8) by roughness, stones that ground is laid from (see ``Wardrobe``), or (0, 8).
+        lamps: rows (x, y, radius, height) of the lamp posts.
     """
 
     ground: tuple[Picture, ...]
@@ -67,6 +57,9 @@ class Scenery:
     height: NDArray[np.float32]
     half: float
     hand: float
+    look: Appearance | None
+    laid: NDArray[np.float32]
+    lamps: Array
 
 
 def elevation(world_height: Array, half: float, xy: Array) -> Array:
@@ -82,16 +75,13 @@ def elevation(world_height: Array, half: float, xy: Array) -> Array:
     return out
 
 
-def _paint_ground(world: World, rng: np.random.Generator) -> tuple[Picture, ...]:
+def _paint_ground(world: World, palette: Palette, rng: np.random.Generator) -> tuple[Picture, ...]:
     size = int(2 * world.half_side / GROUND_GSD)
     image = np.empty((size, size, 4), np.uint8)
-    base = rng.uniform([45, 60, 25], [110, 125, 65])
-    image[:] = np.array([*base, ROUGHNESS[k.GRASS]], np.uint8)
+    image[:] = np.array([*palette.lawn(rng), palette.rough[k.GRASS]], np.uint8)
     soup = world.soup
-    rough = np.array([ROUGHNESS.get(c, 12) for c in range(k.GROUND_CLASSES)])[
-        np.asarray(soup.kinds)
-    ]
-    colors = np.column_stack([object_colors(rng, soup.kinds), rough])
+    rough = palette.rough[np.asarray(soup.kinds)]
+    colors = np.column_stack([palette.ground(rng, soup.kinds), rough])
     outlines = soup_pixels(soup, lambda xy: (xy + world.half_side) / GROUND_GSD - 0.5)
     for uv, color, seen in zip(outlines, colors, soup.seen, strict=True):
         if seen != AERIAL:
@@ -127,8 +117,8 @@ def _paint_shadow(world: World, sun: tuple[float, float]) -> Picture:
 class _Tables:
     """Collects walls and boxes and the styles they refer to."""
 
-    def __init__(self, world: World, rng: np.random.Generator) -> None:
-        self.world, self.rng = world, rng
+    def __init__(self, world: World, palette: Palette, rng: np.random.Generator) -> None:
+        self.world, self.palette, self.rng = world, palette, rng
         self.walls: list[Array] = []
         self.wall_kind: list[Array] = []
         self.boxes: list[Array] = []
@@ -170,33 +160,11 @@ class _Tables:
         self.box_kind.append(np.column_stack([np.broadcast_to(kind, len(table)), style]))
 
 
-def _wall_styles(t: _Tables, blocks: Array) -> NDArray[np.int64]:
-    """Facades: colour, storey height, window period, share of it that is window, cladding."""
-    salt = int(t.rng.integers(1 << 30))
-    colors, own = np.zeros((len(blocks), 3)), np.zeros((len(blocks), 4))
-    for i, style in enumerate(blocks[:, 7].astype(int)):
-        rng = np.random.default_rng([salt, style])
-        tone = rng.random()
-        if tone < 0.35:
-            colors[i] = np.array([1.2, 0.8, 0.65]) * rng.uniform(85, 150)
-        elif tone < 0.75:
-            colors[i] = np.array([1.0, 0.96, 0.86]) * rng.uniform(130, 225)
-        else:
-            colors[i] = rng.uniform(70, 190) + rng.normal(0, 18, 3)
-        own[i] = [
-            rng.uniform(2.7, 3.2),
-            rng.uniform(1.9, 4.2),
-            rng.uniform(0.3, 0.6),
-            float(tone < 0.35),
-        ]
-    return t.style(np.clip(colors, 20, 245), own)
-
-
 def _add_blocks(t: _Tables) -> None:
     blocks = np.array(t.world.built.blocks).reshape(-1, 8)
     foot = t.foot(blocks[:, :2])
-    style = _wall_styles(t, blocks)
-    roofs = t.style(roof_colors(t.rng, blocks[:, 7]), np.zeros((len(blocks), 4)))
+    style = t.style(*t.palette.walls(t.rng, blocks[:, 7]))
+    roofs = t.style(t.palette.roofs(t.rng, blocks[:, 7]), np.zeros((len(blocks), 4)))
     corners = rectangles(blocks[:, :5])
     for side in range(4):  # 0 right, 1 front end, 2 left, 3 rear end of the ridge
         a, b = corners[:, side], corners[:, (side + 1) % 4]
@@ -216,7 +184,7 @@ def _add_boxes(t: _Tables) -> None:
     world, rng, f = t.world, t.rng, t.world.furniture
     rails = np.array(world.built.rails).reshape(-1, 7)[np.array(world.built.rail_seen) != AERIAL]
     n = len(rails)
-    hedge = np.stack([rng.uniform(25, 75, n), rng.uniform(50, 100, n), rng.uniform(15, 45, n)], 1)
+    hedge = t.palette.hedges(rng, n)
     colors = np.where(
         rails[:, 6:7] == k.HEDGE, hedge, rng.uniform(50, 200, (n, 1)) + rng.normal(0, 15, (n, 3))
     )
@@ -279,25 +247,30 @@ def _add_plates(t: _Tables, posts: Array) -> None:
     t.add_boxes(table, lamps[:, 3] - 0.15, lamps[:, 3], k.POLE, style)
 
 
-def draw_sun(rng: np.random.Generator) -> tuple[float, float]:
+def draw_sun(
+    rng: np.random.Generator, elevation: tuple[float, float] = (0.35, 1.1)
+) -> tuple[float, float]:
     """Draw the camera's sun: its yaw and its elevation, radians."""
-    return float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.35, 1.1))
+    return float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(*elevation))
 
 
 def make_scenery(seed: int, world: World) -> Scenery:
     """Draw the camera's side of the town: its colours, its sun, its facades."""
-    rng = stream(seed, "camera")
-    sun = draw_sun(rng)
-    t = _Tables(world, rng)
-    ground = _paint_ground(world, rng)
+    rng = rules_of(world.edition).stream(seed, "camera")
+    look = APPEARANCES.get(world.edition)
+    sun = draw_sun(rng, (0.35, 1.1) if look is None else look.elevation)
+    palette = FirstCamera() if look is None else Wardrobe(look, rng)
+    t = _Tables(world, palette, rng)
+    ground = _paint_ground(world, palette, rng)
     _add_blocks(t)
     _add_boxes(t)
     f = world.furniture
     trees = f.trees[f.tree_seen != AERIAL]
     n = len(trees)
     foot = t.foot(trees[:, :2])
-    green = np.stack([rng.uniform(25, 100, n), rng.uniform(45, 120, n), rng.uniform(12, 55, n)], 1)
-    style = t.style(green, np.column_stack([rng.uniform(30, 95, n), np.zeros((n, 3))]))
+    style = t.style(
+        palette.leaves(rng, n), np.column_stack([rng.uniform(30, 95, n), np.zeros((n, 3))])
+    )
     table = np.column_stack(
         [
             trees[:, :3],
@@ -305,7 +278,7 @@ def make_scenery(seed: int, world: World) -> Scenery:
             foot + trees[:, 4],
             foot + trees[:, 3],
             trees[:, 5],
-            rng.uniform(0.55, 1.0, n),
+            palette.leafiness(rng, n),
         ]
     )
     return Scenery(
@@ -322,4 +295,7 @@ def make_scenery(seed: int, world: World) -> Scenery:
         world.height.astype(np.float32),
         world.half_side,
         world.hand,
+        look,
+        palette.laid,
+        f.posts[(f.post_seen != AERIAL) & (f.posts[:, 3] > 4)],
     )

@@ -50,7 +50,8 @@ class Met(NamedTuple):
 
 class Look(NamedTuple):
     """What things look like: the trees, all styles, the ground's paint in three resolutions and its
-    shadows (``half`` metres to each side), the noise, and the day's colours and light.
+    shadows (``half`` metres to each side), the noise, the day's colours and light, and the stones
+    that ground is laid from, by its roughness.
     """
 
     trees: NDArray[Any]
@@ -61,6 +62,7 @@ class Look(NamedTuple):
     half: float
     tile: NDArray[Any]
     day: NDArray[Any]
+    laid: NDArray[Any]
 
 
 @njit(cache=True, inline="always")
@@ -82,7 +84,9 @@ def _facade(u, z, top, style, tile, texel, out):
     gain = 1.0
     if texel < 0.25:
         gain += 0.05 * _noise(tile, u * 12 + salt, z * 12)
-        if brick > 0 and texel < 0.1:
+        if brick > 1:
+            gain *= _clad(brick, u, z, texel, salt)
+        elif brick > 0 and texel < 0.1:
             row = math.floor(z / 0.16)
             if z / 0.16 - row < 0.16 or (u / 0.3 + 0.5 * (row % 2)) % 1.0 < 0.08:
                 gain *= 0.85
@@ -219,6 +223,41 @@ def _ground(x, y, c, s, along, across, layers, shadow, half, tile, dark, out):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def _stones(x, y, size, paint, half, laid):
+    """Gain of the stones and joints at (x, y), fading where they are as small as the pixel."""
+    n = paint.shape[0]
+    j = min(max(int((x + half) / 0.1), 0), n - 1)
+    i = min(max(int((y + half) / 0.1), 0), n - 1)
+    length, width, shift, joint, contrast, c, s = laid[paint[i, j, 3]][:7]
+    if length <= 0 or size > 0.7 * width:
+        return 1.0
+    p, q = (c * x + s * y) / length, (c * y - s * x) / width
+    row = math.floor(q)
+    p += shift * (row % 2)
+    column = math.floor(p)
+    edge = min(min(p - column, column + 1 - p) * length, min(q - row, row + 1 - q) * width)
+    fade = 1 - size / (0.7 * width)
+    gain = 1 + contrast * fade * (_hash(column, row, 5) - 0.5)
+    wide = max(joint, 0.5 * size)
+    if edge < wide:
+        gain -= 1.6 * contrast * fade * joint / wide
+    return gain
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+def _clad(cladding, u, z, texel, salt):
+    """Gain of boards or panels on a facade, ``u`` metres along it and ``z`` above its foot."""
+    if cladding == 2:
+        return 0.86 if texel < 0.1 and (z / 0.2) % 1.0 < 0.2 else 1.0
+    if cladding == 3:
+        gain = 0.94 + 0.12 * _hash(math.floor(u / 1.2), math.floor(z / 1.6), salt)
+        if texel < 0.2 and ((u / 1.2) % 1.0 < 0.05 or (z / 1.6) % 1.0 < 0.04):
+            gain *= 0.8
+        return gain
+    return 1.0
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _sky(az, t, day, tile, out):
     """Sky above, hazy silhouettes on the horizon; day holds the frame's colours."""
     line = 0.035 + day[12] * (0.5 + 0.3 * _noise(tile, az * 40 + day[13], 5.0 + day[13]))
@@ -348,7 +387,7 @@ def shade(lens, place, met, look, image, truth):
     h, w = image.shape[0], image.shape[1]
     yaw, cx, cy, cz = place
     az0, full, count, hits, kinds, tangents, distances = met
-    trees, tree_style, styles, layers, shadow, half, tile, day = look
+    trees, tree_style, styles, layers, shadow, half, tile, day, laid = look
     panorama, focal, cu, cv, turn = lens
     columns = count.shape[0]
     out = np.zeros(4)
@@ -375,6 +414,10 @@ def shade(lens, place, met, look, image, truth):
                 x, y, dark = cx + d * c, cy + d * s, day[14] * 0.6
                 along = min(d * d / max(0.6, cz - day[15]) * pixel, 6.0)
                 _ground(x, y, c, s, along, d * pixel, layers, shadow, half, tile, dark, out)
+                if laid.shape[0] > 0 and d < 40:
+                    gain = _stones(x, y, max(d * pixel, along / 3), layers[0], half, laid)
+                    for m in range(3):
+                        out[m] *= gain
             _through_air(kind, az, t, d, day, tile, out)
             for m in range(3):
                 image[v, u, m] = out[m]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from training.town.buildings import Built, develop
 from training.town.editions import Edition, rules_of
 from training.town.furniture import Furniture, furnish
+from training.town.lanes import paint_lanes
 from training.town.marks import flare, paint, pave
+from training.town.plan import draw_plan
+from training.town.roundabouts import Roundabout, paint_roundabouts, pave_roundabouts
 from training.town.shapes import Array, Soup
-from training.town.streets import Street, network
+from training.town.streets import Street
 
 HEIGHT_STEP = 8.0
 MAX_SLOPE = 0.04
@@ -29,6 +32,7 @@ class World:
         height: ground height (n, n) on a lattice of HEIGHT_STEP metres, rows along y from
             -half_side - HEIGHT_STEP, columns along x likewise.
         edition: by whose rules it was drawn.
+        rings: its roundabouts.
     """
 
     half_side: float
@@ -40,6 +44,7 @@ class World:
     furniture: Furniture
     height: Array
     edition: Edition = "town-v1"
+    rings: list[Roundabout] = field(default_factory=list)
 
 
 def _terrain(rng: np.random.Generator, half_side: float) -> Array:
@@ -63,13 +68,29 @@ def make_world(seed: int, half_side: float, edition: Edition = "town-v1") -> Wor
     share = float(rng.uniform(0.22, 0.38))
     hand = float(rng.choice([-1.0, 1.0]))
     soup = Soup()
-    streets = network(rules.stream(seed, "streets"), half_side)
-    built = develop(soup, rules.stream(seed, "buildings"), streets, half_side, share)
+    plan = draw_plan(rules, seed, half_side)
+    streets, rings = plan.streets, plan.rings
+    round_roads = [(r.circle(r.outer), r.circle(r.outer + r.pavement)) for r in rings]
+    built = develop(
+        soup,
+        rules.stream(seed, "buildings"),
+        streets,
+        half_side,
+        share,
+        plan.houses,
+        round_roads,
+    )
     pave(soup, streets)
     flare(soup, streets)
-    paint(soup, rules.stream(seed, "marks"), streets, share, hand)
+    pave_roundabouts(soup, rings)
+    marks = rules.stream(seed, "marks")
+    if plan.convention is None:
+        paint(soup, marks, streets, share, hand)
+    else:
+        paint_lanes(soup, marks, streets, share, hand, plan.convention)
+        paint_roundabouts(soup, marks, rings, share)
     soup.sort()
-    furniture = furnish(rules.stream(seed, "furniture"), streets, built, share, hand)
+    furniture = furnish(rules.stream(seed, "furniture"), streets, built, share, hand, rings)
     return World(
         half_side,
         hand,
@@ -80,4 +101,5 @@ def make_world(seed: int, half_side: float, edition: Edition = "town-v1") -> Wor
         furniture,
         _terrain(rules.stream(seed, "terrain"), half_side),
         edition,
+        rings,
     )

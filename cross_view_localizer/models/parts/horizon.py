@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,15 +39,20 @@ class Horizon(nn.Module):
         weight = F.softplus(self.weight(mixed)[:, 0].float().mean(dim=1))
         return found, weight + 1e-3
 
-    def forward(self, features: Tensor, level: Tensor, basis: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, level: Tensor, basis: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Return (B, 2): ωx and ωz times the focal length, pixels.
 
         Args:
             features: (B, C, H, W).
             level: (B, W) rows where the horizon would be if the calibration were right, pixels.
             basis: (B, W, 2) how far the horizon moves per unit of the two.
+            mask: (B, 1, h, w) of the picture: columns without picture count nothing.
         """
         found, weight = self.rows(features)
+        if mask is not None:
+            weight = weight * F.adaptive_avg_pool2d(mask.float(), (1, weight.shape[1]))[:, 0, 0]
         with torch.autocast(features.device.type, enabled=False):
             weighted = basis.float() * weight[..., None]
             normal = weighted.transpose(1, 2) @ basis.float()
@@ -53,3 +60,32 @@ class Horizon(nn.Module):
             normal = normal + 0.1 * torch.eye(2, device=normal.device)
             right = (weighted * (found - level.float())[..., None]).sum(dim=1)
             return torch.linalg.solve(normal, right[..., None])[..., 0]
+
+
+def level_pinhole(columns: Tensor, rotation: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the horizon is by the calibration, and how the two small angles move it.
+
+    Args:
+        columns: (W,) pixels.
+        rotation: (B, 3, 3) optical to levelled frame; intrinsics: (B, 3, 3).
+
+    Returns:
+        What `Horizon` takes: rows (B, W) and basis (B, W, 2).
+    """
+    up = rotation[:, 2]  # the vertical in the optical frame: its horizon is up · d = 0
+    x = (columns[None] - intrinsics[:, :1, 2]) / intrinsics[:, :1, 0]
+    down = (up[:, :1] * x + up[:, 2:]) / -up[:, 1:2]
+    level = intrinsics[:, 1:2, 2] + intrinsics[:, 1, 1][:, None] * down
+    return level, torch.stack([torch.ones_like(x), -x], dim=-1)
+
+
+def level_panorama(
+    columns: Tensor, rotation: Tensor, size: tuple[int, int], top: int
+) -> tuple[Tensor, Tensor]:
+    """The same for a panorama of ``size`` (height, width), with ``top`` rows cut off above."""
+    up = rotation[:, 2]
+    focal = size[1] / (2 * math.pi)
+    azimuth = ((columns - (size[1] - 1) / 2) / focal)[None].expand(len(up), -1)
+    sine, cosine = azimuth.sin(), azimuth.cos()
+    down = (up[:, :1] * sine + up[:, 2:] * cosine) / -up[:, 1:2]
+    return (size[0] - 1) / 2 - top + focal * down, torch.stack([cosine, -sine], dim=-1)

@@ -163,6 +163,36 @@ def where_known(found: Tensor, truth: Tensor) -> Tensor:
     return away / share.clamp(min=1e-6)
 
 
+def of_one_place(scores: Scores, batch: Batch) -> tuple[Scores, Batch]:
+    """Return the samples whose pictures show the same place; all, where none does.
+
+    Those are rare then: a batch without any would have no loss.
+    """
+    if batch.same_place is None or bool((batch.same_place > 0.5).all()):
+        return scores, batch
+    kept = batch.same_place > 0.5
+    if not bool(kept.any()):
+        kept = torch.ones_like(kept)
+    mass = scores.log_mass[kept]
+    offsets = scores.yaw_offsets if scores.yaw_offsets.ndim == 1 else scores.yaw_offsets[kept]
+    return Scores(mass, offsets), batch.each(lambda part: part[kept])
+
+
+def no_match(logits: Tensor, strangers: Tensor, batch: Batch) -> Tensor:
+    """Return the cross-entropy of telling pictures of one place from others, each kind by half.
+
+    Args:
+        logits: (B,) of the batch's own pairs, of which some may be of two places.
+        strangers: (n,) of pairs that are of two places for certain.
+    """
+    same = torch.ones_like(logits) if batch.same_place is None else batch.same_place
+    right = functional.softplus(logits.float()) * same
+    wrong = functional.softplus(-logits.float()) * (1 - same)
+    others = functional.softplus(-strangers.float())
+    away = (wrong.sum() + others.sum()) / (len(strangers) + (1 - same).sum())
+    return (right.sum() / same.sum().clamp(min=1.0) + away) / 2
+
+
 def bottleneck_labels(target: Tensor, cells: int) -> Tensor:
     """Return the (B, N, N) max-pooled labels of an *unnormalised* (B, size, size) target.
 
