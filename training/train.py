@@ -21,7 +21,7 @@ import torch
 
 from cross_view_localizer.models import registry
 from cross_view_localizer.models.contract import CrossViewModel
-from training.learning.data import Loading, PairSamples, Samples, StreamSamples, readers
+from training.learning.data import Loading, PairSamples, Samples, StreamSamples, Towns, readers
 from training.learning.module import KeepBest, Training
 from training.learning.objective import set_options
 from training.learning.pictures import Pictures
@@ -98,8 +98,14 @@ def made_samples(recipe: Recipe, network: CrossViewModel) -> Samples:
         validation.validate_every,
     )
     if material.data is None:
-        towns, frames = validation.validation_towns, validation.validation_frames
-        return StreamSamples(network, loading, towns, frames)
+        towns = Towns(
+            material.editions,
+            material.no_match_share,
+            validation.validation_editions,
+            validation.validation_towns,
+            validation.validation_frames,
+        )
+        return StreamSamples(network, loading, towns)
     train, held_out = readers(material.data, material.validation, material.root)
     most, skip = validation.validation_samples, material.skip_problems
     return PairSamples(network, train, held_out, loading, material.fit, material.vary, skip, most)

@@ -30,7 +30,7 @@ from training.datasets.augment import mirror
 from training.datasets.pair import DatasetError
 from training.datasets.pairs import sample_of
 from training.datasets.sample import collate
-from training.learning.data import Loading, PairSamples, StreamSamples
+from training.learning.data import Loading, PairSamples, StreamSamples, Towns
 from training.learning.module import Steps
 from training.learning.recipe import Recipe
 from training.measuring.rows import Rows
@@ -218,7 +218,7 @@ def test_the_mirrored_world_mirrors_the_motion() -> None:
 @pytest.mark.parametrize("model", [Retrieval, TwoFrames])
 def test_the_stream_of_random_towns_is_refused(model: type[CrossViewModel]) -> None:
     with pytest.raises(ValueError, match="give data"):
-        StreamSamples(model(), Loading(8, 0, 0), 1, 1)
+        StreamSamples(model(), Loading(8, 0, 0), Towns(towns=1, frames=1))
 
 
 def test_rows_without_a_place_on_earth_cannot_be_drawn_by_place(tmp_path: Path) -> None:

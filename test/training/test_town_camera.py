@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from towns import town
 
+from training.town.editions import Edition
 from training.town.ground import GroundFrame
 from training.town.poses import CameraPose
 from training.town.rigs import OPTICAL, CameraRig
@@ -25,7 +26,7 @@ def _rays(frame: GroundFrame, view: str) -> NDArray[np.float64]:
     h, w = frame.image.shape[:2]
     v, u = np.mgrid[0:h, 0:w].astype(float)
     if view == "pinhole":
-        m = frame.intrinsics
+        m = frame.true_intrinsics
         return np.stack([(u - m[0, 2]) / m[0, 0], (v - m[1, 2]) / m[1, 1], np.ones_like(u)], -1)
     azimuth = 2 * np.pi * (u - (w - 1) / 2) / w  # to the right
     elevation = np.pi / 2 - np.pi * (v + 0.5) / h
@@ -33,11 +34,14 @@ def _rays(frame: GroundFrame, view: str) -> NDArray[np.float64]:
     return np.stack([np.sin(azimuth) * c, -np.sin(elevation), np.cos(azimuth) * c], -1)
 
 
+@pytest.mark.parametrize("edition", ["town-v1", "town-v2"])
 @pytest.mark.parametrize(("view", "width", "height"), VIEWS)
-def test_every_ground_pixel_lies_on_its_ray(view: str, width: int, height: int) -> None:
-    for index, pose in enumerate(town().poses(6)):
+def test_every_ground_pixel_lies_on_its_ray(
+    view: str, width: int, height: int, edition: Edition
+) -> None:
+    for index, pose in enumerate(town(3, edition).poses(6)):
         truth = np.empty((height, width, 4), np.float32)
-        frame = town().render(pose, view, width, height, "train", index, truth=truth)  # type: ignore[arg-type]
+        frame = town(3, edition).render(pose, view, width, height, "train", index, truth=truth)  # type: ignore[arg-type]
         level = _rays(frame, view) @ frame.true_rotation.T
         relative = truth[..., :2].astype(float) - (pose.x, pose.y)
         distance = np.hypot(relative[..., 0], relative[..., 1])

@@ -1,15 +1,18 @@
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.bev import VIEWS
+from training.datasets import town_stream
 from training.datasets.aerial_source import AerialSource
 from training.datasets.augment import mirror, photometric
 from training.datasets.sample import Sample, tilt_between
 from training.datasets.town_stream import PriorError, TownStream, aerial_grid, heatmap_grid
-from training.town.town import CameraPose
+from training.town.town import CameraPose, Town
 
 LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -113,6 +116,72 @@ def test_the_stream_repeats_itself_and_gives_truth_inside_the_heatmap() -> None:
         np.testing.assert_array_equal(a.ground, b.ground)
         np.testing.assert_array_equal(a.aerial, b.aerial)
         assert np.abs(a.offset).max() <= 24.0
+
+
+def test_without_editions_the_stream_is_of_town_v1() -> None:
+    plain, named = (
+        next(iter(TownStream(VIEWS["pinhole"], 3, frames=2, pool=1, editions=editions)))
+        for editions in (None, {"town-v1": 0.3})
+    )
+    np.testing.assert_array_equal(plain.ground, named.ground)
+    assert plain.same_place and plain.height_error == 0.0 and plain.mask is None
+
+
+@pytest.mark.parametrize(
+    ("editions", "message"),
+    [
+        ({"town-v2-other": 1.0}, "'town-v2-other' is kept from training"),
+        ({"town-v1": 1.0, "town-v2-other": 0.0}, "'town-v2-other' is kept from training"),
+        ({"town-v3": 1.0}, "'town-v3': expected one of"),
+        ({"town-v1": 0.0}, "share 0.0: expected a positive number"),
+        ({"town-v1": math.nan}, "expected a positive number"),
+        ({}, "expected at least one"),
+    ],
+)
+def test_the_stream_refuses_editions_that_training_must_not_see(
+    editions: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        TownStream(VIEWS["pinhole"], 0, editions=editions)
+    with pytest.raises(ValueError, match="no_match_share 1.0"):
+        TownStream(VIEWS["pinhole"], 0, no_match_share=1.0)
+
+
+def test_editions_are_drawn_by_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    made = Town(1)
+    monkeypatch.setattr(town_stream, "Town", lambda seed, edition: seen.append(edition) or made)
+    monkeypatch.setattr(made, "poses", lambda *_, **__: [])
+    stream = TownStream(VIEWS["pinhole"], 0, editions={"town-v2": 8, "town-v1": 2})
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        stream._open(rng)
+    assert set(seen) == {"town-v1", "town-v2"}
+    assert seen.count("town-v2") == pytest.approx(240, abs=25)
+
+
+def test_the_stream_of_town_v2_pads_misstates_and_mixes_places_up() -> None:
+    view = replace(VIEWS["pinhole"], ground_width=72, ground_height=40, pad=True)
+    stream = iter(
+        TownStream(view, 1, frames=60, pool=1, editions={"town-v2": 1.0}, no_match_share=0.4)
+    )
+    samples = [next(stream) for _ in range(100)]
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    assert len(masks) > 60
+    for sample in samples:
+        assert sample.ground.shape == (40, 72, 3)
+        if sample.mask is not None:
+            assert (sample.ground[sample.mask == 0] == 0).all()
+            rows, columns = sample.mask.any(axis=1), sample.mask.any(axis=0)
+            np.testing.assert_array_equal(sample.mask, np.outer(rows, columns))
+            assert rows.all() or columns.all()  # it fits along one side
+    same = [sample for sample in samples if sample.same_place]
+    assert len(same) == pytest.approx(60, abs=15)
+    errors = np.array([sample.height_error for sample in same])
+    assert np.isfinite(errors).all() and 0.05 < errors.std() < 0.12
+    assert math.log(0.85) <= errors.min() and errors.max() <= math.log(1.15)
+    heights = [sample.height for sample in samples]
+    assert min(heights) < 1.5 and max(heights) > 2.9
 
 
 def test_asking_again_goes_on_instead_of_starting_over() -> None:

@@ -92,6 +92,7 @@ def sample_of(
         rotation=ground.rotation,
         tilt=ground.tilt,
         height=ground.height,
+        height_error=ground.height_error,
         offset=np.array([u - middle, v - middle]) * grid.gsd,
         yaw=_wrapped(label.yaw - told),
         position=np.array(label.position, dtype=np.float64),
@@ -124,6 +125,7 @@ class GroundView(NamedTuple):
     rotation: NDArray[np.float64]
     height: float
     tilt: NDArray[np.float64]
+    height_error: float
     earlier: RGB | None
     motion: NDArray[np.float64] | None
     mask: NDArray[np.uint8] | None
@@ -155,12 +157,14 @@ def ground_view(
     if ground.true_rotation is not None:
         true = ground.true_rotation @ ground.rotation.T @ maker.rotation
         tilt = tilt_between(maker.rotation, true)
+    known = ground.true_height
     return GroundView(
         image,
         maker.intrinsics,
         rotation,
         maker.height,
         tilt,
+        math.nan if known is None else math.log(known / maker.height),
         np.stack(earlier) if earlier else None,
         np.array(motions) if motions else None,
         maker.mask,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from cross_view_localizer.models.contract import CrossViewModel
 from training.datasets import registry
@@ -19,8 +19,9 @@ from training.datasets.pair import DatasetError, Reader
 from training.datasets.pairs import Fit, PairDataset
 from training.datasets.sample import Batch, floats, stacked
 from training.datasets.town import benchmark
-from training.datasets.town_stream import TownStream
+from training.datasets.town_stream import TownStream, shares
 from training.learning.order import AtEpoch, Order
+from training.town.editions import Edition
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,23 @@ class Loading:
     seed: int
     workers: int
     every: int | None = None
+
+
+@dataclass(frozen=True)
+class Towns:
+    """Which made-up towns are learned and validated on.
+
+    Attributes:
+        editions, no_match_share: as for `TownStream`.
+        held_out: editions to validate on; None: those of training.
+        towns, frames: validation towns of each of these, and frames of each town.
+    """
+
+    editions: Mapping[Edition, float] | None = None
+    no_match_share: float = 0.0
+    held_out: Sequence[Edition] | None = None
+    towns: int = 20
+    frames: int = 15
 
 
 class Resumable(DataLoader[Any]):
@@ -99,23 +117,37 @@ class StreamSamples(Samples):
 
     Args:
         model: whose view the samples fit.
-        towns, frames: of the validation towns, and frames of each.
+        towns: which ones.
 
     Raises:
-        ValueError: a model that needs several frames, or draws its batches; one line.
+        ValueError: a model that needs several frames, or draws its batches; editions kept from
+            training, shares that make no sense; one line.
     """
 
-    def __init__(self, model: CrossViewModel, loading: Loading, towns: int, frames: int) -> None:
+    def __init__(self, model: CrossViewModel, loading: Loading, towns: Towns) -> None:
         super().__init__()
         view = model.view
         few = view.few_frames(1)
         if few or model.drawing() is not None:
             wish = few or f"{type(model).__name__} draws its batches by place"
             raise ValueError(f"the stream of towns gives single random frames; {wish}: give data")
-        self.view, self.loading = view, loading
-        held_out = benchmark(view, "validation", towns, frames)
-        self.held_out = PairDataset(held_out, view, "metric")
-        self.about = {"reference_point": "camera", "towns": "town-v1"}
+        self.view, self.loading, self.towns = view, loading, towns
+        learned = shares(towns.editions)
+        judged = towns.held_out or list(learned)
+        self.held_out = ConcatDataset(
+            PairDataset(
+                benchmark(view, "validation", towns.towns, towns.frames, edition=edition),
+                view,
+                "metric",
+            )
+            for edition in judged
+        )
+        self.about = {
+            "reference_point": "camera",
+            "towns": learned,
+            "validated_on": list(judged),
+            "no_match_share": towns.no_match_share,
+        }
 
     @property
     def every(self) -> int:
@@ -127,7 +159,12 @@ class StreamSamples(Samples):
         rank, ranks = self.shared()
         seed = self.loading.seed + 1_000_003 * (rank + ranks * self.done())
         return loader(
-            TownStream(self.view, seed),
+            TownStream(
+                self.view,
+                seed,
+                editions=self.towns.editions,
+                no_match_share=self.towns.no_match_share,
+            ),
             self.loading.workers,
             batch_size=_share(self.loading, ranks),
         )

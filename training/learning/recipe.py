@@ -9,6 +9,7 @@ from typing import Any
 from training.datasets.pairs import Fit
 from training.learning.module import Choice, Steps
 from training.learning.stage import Precision
+from training.town.editions import Edition
 
 DRY_BATCH, DRY_STEPS, DRY_VALIDATION = 2, 2, 16
 
@@ -46,6 +47,8 @@ class Material:
             model's own metres per pixel.
         vary: vary the light, and mirror half of the samples.
         skip_problems: leave rows with missing or broken files out instead of refusing to start.
+        editions: of the made-up towns, and how often each is drawn; none: town-v1 alone.
+        no_match_share: of the made-up samples whose pictures do not show the same place.
     """
 
     data: dict[str, Any] | None = None
@@ -54,6 +57,8 @@ class Material:
     fit: Fit = "tile"
     vary: bool = False
     skip_problems: bool = False
+    editions: dict[Edition, float] | None = None
+    no_match_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Validation:
         validation_samples: validate on so many rows, evenly spread; none: on all.
         validation_towns: how many of the 50 validation towns to use.
         validation_frames: frames of each.
+        validation_editions: of the made-up towns, each with so many towns; none: those of training.
         choose_by: the validation figure by which weights are kept.
     """
 
@@ -95,6 +101,7 @@ class Validation:
     validation_samples: int | None = None
     validation_towns: int = 20
     validation_frames: int = 15
+    validation_editions: list[Edition] | None = None
     choose_by: Choice = "nll"
 
 

@@ -8,6 +8,7 @@ byte: those may differ between versions of the libraries, which is said but is n
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import math
@@ -123,11 +124,20 @@ def _digest(town: Town, pose: CameraPose) -> dict[str, str]:
     return {n: hashlib.sha256(p.tobytes()).hexdigest()[:16] for n, p in pictures.items()}
 
 
+def _apart(town: Town) -> list[CameraPose]:
+    """Draw poses as far apart as is asked for, or as a town of few streets has room for."""
+    count, split = int(SETTINGS["frames"]), split_of(town.seed)
+    for share in (1.0, 0.8, 0.6):
+        with contextlib.suppress(ValueError):
+            return town.poses(count, split, share * SETTINGS["min_distance"])
+    return town.poses(count, split, 0.4 * SETTINGS["min_distance"])
+
+
 def _frames(town: Town) -> list[list[float]]:
     """Draw poses and priors, rounded as they are stored: 0.1 mm and 1e-6 rad."""
     rng = stream(town.seed, "prior")
     rows = []
-    for pose in town.poses(int(SETTINGS["frames"]), split_of(town.seed), SETTINGS["min_distance"]):
+    for pose in _apart(town):
         east, north = rng.uniform(-SETTINGS["half_prior"], SETTINGS["half_prior"], 2)
         turn = math.radians(rng.uniform(-1, 1) * SETTINGS["heading_degrees"])
         row = [round(v, 4) for v in (pose.x, pose.y)] + [round(pose.yaw, 6), KINDS.index(pose.kind)]
@@ -168,10 +178,10 @@ def check(entry: dict[str, Any], edition: Edition = "town-v1") -> list[str]:
     return [n for n, value in own["sha256"].items() if value != entry["sha256"][n]]
 
 
-def write(edition: Edition, path: Path | None = None, each: int = 50) -> None:
-    """Draw the first ``each`` towns of every split and write the manifest; whole or not at all."""
-    path = path or path_of(edition)
-    towns = [describe(seed, edition) for split in SPLITS for seed in RANGES[split][:each]]
+def write(edition: Edition) -> None:
+    """Draw all towns and write the manifest; whole or not at all."""
+    path = path_of(edition)
+    towns = [describe(seed, edition) for split in SPLITS for seed in RANGES[split]]
     rows = ",\n".join(json.dumps(t, separators=(",", ":")) for t in towns)
     head = json.dumps({"version": edition, "settings": SETTINGS, "kinds": KINDS})[:-1]
     partial = path.with_suffix(".partial")
