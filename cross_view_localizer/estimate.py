@@ -26,10 +26,10 @@ class Reason(str, Enum):
     """Why a frame has no pose; the values are what ``~/estimate`` and the diagnostics say."""
 
     NO_IMAGE = "no_image"
-    BAD_IMAGE = "bad_image"  # unknown encoding, wrong size, truncated or undecodable data
+    BAD_IMAGE = "bad_image"  # unknown encoding, wrong size, undecodable, uniform, or frozen
     FEW_FRAMES = "few_frames"  # the model needs more frames than were given
     NO_CAMERA_INFO = "no_camera_info"
-    BAD_CAMERA_INFO = "bad_camera_info"  # K = 0, or a camera that the view can't be made from
+    BAD_CAMERA_INFO = "bad_camera_info"  # K = 0, or no camera for this view or these weights
     NO_EXTRINSICS = "no_extrinsics"
     NO_FIX = "no_fix"
     STALE_PRIOR = "stale_prior"

@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 # A map this many times coarser than the model's aerial pictures is worth a word.
 COARSE_MAP = 1.5
 # And this many times: road marks, which the models live on, are gone.
-TOO_COARSE_MAP = 3.0
+TOO_COARSE_MAP = 3.5
 
 
 class Localizer:

@@ -27,7 +27,8 @@ class View:
             some published protocols do (fx and fy differ then); otherwise its middle is cut to that
             size's aspect ratio. For training and driving alike.
         pad: a pinhole camera's whole picture is fitted into the ground picture, as wide as the
-            camera sees (within `WIDEST`), and what remains is masked; nothing is cut.
+            camera sees (up to 120 degrees; one that sees less than 35 is refused), and what
+            remains is black and masked.
         frames: ground pictures that it takes, the newest and those before it.
         fewest_frames: how many it can do with; None: no fewer than ``frames``.
 

@@ -231,7 +231,7 @@ def test_a_map_much_coarser_than_the_models_pictures_is_refused(
     config = LocalizerConfig(model="correlation", model_config=SMALL, map=str(path), device="cpu")
     warnings: list[str] = []
     if warned is None:
-        with pytest.raises(ValueError, match=r"2\.00 m per pixel, [^\n]*expected at most 1\.50"):
+        with pytest.raises(ValueError, match=r"2\.00 m per pixel, [^\n]*expected at most 1\.75"):
             Localizer.from_files(config, warnings.append)
     else:
         Localizer.from_files(config, warnings.append)

@@ -77,9 +77,9 @@ class Warp:
         fine = target.resized(target.width * finer, target.height * finer)
         uv = np.stack(np.meshgrid(np.arange(fine.width), np.arange(fine.height)), axis=-1)
         at = shrunk.project(fine.ray(uv) @ rotation.T)
-        found = np.isfinite(at).all(axis=-1)
+        found = np.asarray(np.isfinite(at).all(axis=-1))
         blocks = found.reshape(target.height, finer, target.width, finer)
-        self.seen: NDArray[np.uint8] = blocks.all(axis=(1, 3)).astype(np.uint8)
+        self.seen: NDArray[np.uint8] = np.asarray(blocks.all(axis=(1, 3)), dtype=np.uint8)
         at = np.where(found[..., None], at, -1e4).astype(np.float32)
         # Fixed point: as exact as OpenCV interpolates (1/32 px), and faster.
         self._maps = cv2.convertMaps(at[..., 0], at[..., 1], cv2.CV_16SC2)

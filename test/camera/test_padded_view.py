@@ -155,6 +155,24 @@ def test_what_lies_beyond_sixty_degrees_is_cut(fov: float, middle: float) -> Non
     np.testing.assert_allclose(looks, wanted, atol=0.4)
 
 
+@pytest.mark.parametrize("lens", LENSES[1:])
+@pytest.mark.parametrize("fov", [60.0, 75.0, 100.0])
+def test_the_whole_row_and_column_of_a_lens_are_kept(lens: tuple[float, ...], fov: float) -> None:
+    camera = pinhole((800, 320), fov, lens)
+    maker = ViewMaker(camera, MOUNTING, padded_view((288, 160)))
+    assert maker.mask is not None and camera.matrix is not None
+    cx, cy = camera.matrix[:2, 2]
+    ends = camera.ray([[-0.5, cy], [799.5, cy], [cx, -0.5], [cx, 319.5]])
+    assert np.isfinite(ends).all()
+    looks = ends / ends[:, 2:]
+    looks[:, 0] = looks[:, 0].clip(-math.tan(WIDEST / 2), math.tan(WIDEST / 2))
+    edges = looks @ maker.intrinsics.T
+    column, row = (round(at) for at in maker.intrinsics[:2, 2])
+    across, down = np.nonzero(maker.mask[row])[0], np.nonzero(maker.mask[:, column])[0]
+    np.testing.assert_allclose((across[0] - 0.5, across[-1] + 0.5), edges[:2, 0], atol=1.1)
+    np.testing.assert_allclose((down[0] - 0.5, down[-1] + 0.5), edges[2:, 1], atol=1.1)
+
+
 @pytest.mark.parametrize("size", [(288, 87), (213, 160), (288, 160), (288, 40)])
 def test_a_picture_of_the_fitted_size_passes_unchanged(size: tuple[int, int]) -> None:
     camera = pinhole(size, 90.0)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from training.datasets.sample import Sample
 
@@ -47,7 +48,7 @@ def covered(image: Picture, share: float, rng: np.random.Generator) -> Picture:
     side = math.cos(angle) * columns + math.sin(angle) * rows
     shape = _smooth(rng, h, w) + rng.uniform(0, 2) * side
     edge = rng.uniform(0.02, 0.3)
-    alpha = 1 / (1 + np.exp(-(shape - np.quantile(shape, 1 - share)) / edge * 4))
+    alpha = expit((shape - np.quantile(shape, 1 - share)) / edge * 4)
     tone = rng.uniform(0, 60) if rng.random() < 0.6 else rng.uniform(150, 255)
     paint = tone * rng.uniform(0.85, 1.15, 3) + 12 * _smooth(rng, h, w)[..., None]
     if rng.random() < 0.4:  # flakes and drops
