@@ -11,25 +11,28 @@ from made_frames import frames_of
 
 pytest.importorskip("rclpy")
 
-from cross_view_localizer.geo import MapFrame, yaw_from_quaternion
+from cross_view_localizer.camera.camera import Camera
+from cross_view_localizer.geo import MapFrame, RigidTransform, yaw_from_quaternion
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.models.weights import without_weights
+from cross_view_localizer.views import View
 from training.bags.store import open_bag
 from training.demo.results import interpolated, read_messages, stamp_of
 from training.demo_real import kitti, panoramas
-from training.demo_real.__main__ import main, padded_or_not
+from training.demo_real.__main__ import main
 from training.demo_real.panoramas import truth_of
 from training.demo_real.results import node_line, page, results_of
 from training.demo_real.samples import (
     KITTI_DATUM,
+    KITTI_MATRIX,
     KITTI_PIXELS,
     NORTH,
     Panorama,
     read_kitti,
     read_panoramas,
 )
-from training.demo_real.trials import STD, YAW_STD, Scene, drawn, trials
+from training.demo_real.trials import STD, YAW_STD, Scene, cut, drawn, trials
 from training.town.drive_bag import FIX, IMAGE, IMU, INFO, STATIC, TRUTH
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "real_samples"
@@ -163,11 +166,21 @@ def test_the_control_shows_other_pictures_at_the_same_priors(tmp_path: Path) -> 
     assert "NEES along | NEES across" in said and "| shuffled |" in said
 
 
-def test_a_row_tells_the_view_padded_or_cropped() -> None:
-    model = without_weights("correlation", {"ground": "pinhole"})
-    name, other = padded_or_not(model)
-    assert name == "padded" and other.model.view.pad and not model.model.view.pad
-    assert padded_or_not(other)[0] == "cropped"
+def test_a_picture_is_cut_about_its_middle_and_its_camera_with_it() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (375, 1242, 3), dtype=np.uint8)
+    mount = RigidTransform(np.eye(3), np.zeros(3))
+    camera = Camera("pinhole", 1242, 375, KITTI_MATRIX)
+    whole = Scene("a", "b", image, camera, mount, Path(), (0.0, 0.0, 0.0))
+    one = cut(whole, View("pinhole", 288, 160, 160, 0.5, 96, 0.5, pad=True))
+    assert (one.camera.width, one.camera.height) == (675, 375) == one.image.shape[1::-1]
+    assert one.camera.matrix is not None
+    # The same ray meets the same pixel.
+    ray = np.array([0.1, -0.05, 1.0])
+    u, v, _ = np.rint(KITTI_MATRIX @ ray).astype(int)
+    s, t, _ = np.rint(one.camera.matrix @ ray).astype(int)
+    np.testing.assert_array_equal(one.image[t, s], image[v, u])
+    tall = cut(whole, View("pinhole", 400, 100, 160, 0.5, 96, 0.5))
+    assert (tall.camera.width, tall.camera.height) == (1242, 310)
 
 
 def test_the_drive_through_the_node_is_told_in_a_line() -> None:

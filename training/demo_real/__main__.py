@@ -8,11 +8,9 @@ A model that never saw a real image may be far off. Nothing is tuned to these fe
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,20 +34,13 @@ from training.demo_real import kitti, panoramas
 from training.demo_real.pictures import draw_drive, draw_trials
 from training.demo_real.results import node_line, page, results_of
 from training.demo_real.samples import KITTI_CAMERA, SampleError, read_kitti, read_panoramas
-from training.demo_real.trials import STD, Scene, Trial, drawn, trials
+from training.demo_real.trials import STD, Scene, Trial, cut, drawn, trials
 from training.terminal.progress import Bar
 from training.town.drive_bag import FIX, IMAGE, IMU, TRUTH
 
 PRIORS = 40  # for each picture
 PASSES = 3  # of the drive through the node
 RATE = 5.0  # the drive has three images in 7.5 s: no need to wait for them
-
-
-def padded_or_not(model: LoadedModel) -> tuple[str, LoadedModel]:
-    """Return the same weights with a view that is padded where theirs is cut, or the reverse."""
-    network = copy.copy(model.model)
-    network.view = replace(network.view, pad=not network.view.pad)
-    return "padded" if network.view.pad else "cropped", replace(model, model=network)
 
 
 def run_drive(samples: Path, folder: Path, rng: np.random.Generator, bar: Bar) -> Frames:
@@ -94,9 +85,9 @@ def run_trials(
         others = [*scenes[half:], *scenes[:half]]
         rows["ours"] += trials(scenes, model, errors, progress)
         rows["shuffled"] += trials(scenes, model, errors, progress, others)
-        if scenes is drive:
-            name, other = padded_or_not(model)
-            rows[name] = trials(scenes, other, errors, progress)
+        if model.model.view.pad and scenes is drive:  # shipped weights of before have no such view
+            cropped = [cut(scene, model.model.view) for scene in scenes]
+            rows["cropped"] = trials(cropped, model, errors, progress)
     return rows, f"Models: {panorama.identifier}; {front.identifier}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.models.weights import LoadedModel
 from cross_view_localizer.prior.prior import Prior
+from cross_view_localizer.views import View
 from training.datasets.pair import RGB, Label
 from training.measuring.records import Record, record
 
@@ -48,6 +49,22 @@ class Scene:
     mount: RigidTransform
     map: Path
     truth: tuple[float, float, float]
+
+
+def cut(scene: Scene, view: View) -> Scene:
+    """Return a pinhole scene with its picture cut to a view's aspect ratio, about its middle: what
+    is lost where a picture is cropped instead of padded.
+    """
+    height, width = scene.image.shape[:2]
+    wide = min(width, round(height * view.ground_width / view.ground_height))
+    high = min(height, round(width * view.ground_height / view.ground_width))
+    left, top = (width - wide) // 2, (height - high) // 2
+    assert scene.camera.matrix is not None
+    matrix = scene.camera.matrix.copy()
+    matrix[:2, 2] -= left, top
+    camera = replace(scene.camera, width=wide, height=high, matrix=matrix)
+    image = np.ascontiguousarray(scene.image[top : top + high, left : left + wide])
+    return replace(scene, image=image, camera=camera)
 
 
 @dataclass(frozen=True)
