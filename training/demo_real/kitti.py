@@ -1,4 +1,6 @@
-"""The KITTI drive as a map and a bag: driven twenty times, each time with another GNSS error."""
+"""The KITTI drive as a map, as scenes, and as a bag: driven several times, each time with another
+GNSS error.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pyproj
 from numpy.typing import ArrayLike, NDArray
 from rasterio.transform import Affine
 
-from cross_view_localizer.geo import MapFrame
+from cross_view_localizer.camera.camera import Camera
+from cross_view_localizer.geo import MapFrame, RigidTransform
 from training.bags.messages import Messages, Row, write_rows
 from training.bags.store import new_bag
 from training.demo_real.samples import (
@@ -21,6 +24,7 @@ from training.demo_real.samples import (
     KITTI_MATRIX,
     KittiDrive,
 )
+from training.demo_real.trials import Scene
 from training.maps.geotiff import write_geotiff
 from training.town.drive_bag import FIX, IMAGE, IMU, INFO, OPTICAL, START, STATIC, TRUTH
 
@@ -55,6 +59,21 @@ def write_map(path: Path, drive: KittiDrive) -> None:
     }
     size = drive.aerial.shape[0]
     write_geotiff(path, drive.aerial, pixel_transform(size), MERCATOR, side)
+
+
+def scenes(drive: KittiDrive, path: Path) -> list[Scene]:
+    """Return the drive's images with the map at ``path``; ``base_link`` is the GNSS/INS point."""
+    times = np.array(list(drive.images))
+    uv, yaw = drive.at(times)
+    places = pixels_to_map(uv, drive.aerial.shape[0], MapFrame(KITTI_DATUM))
+    mount = RigidTransform(OPTICAL, np.array(KITTI_CAMERA))
+    found = []
+    for i, image in enumerate(drive.images.values()):
+        height, width = image.shape[:2]
+        camera = Camera("pinhole", width, height, KITTI_MATRIX)
+        truth = (float(places[i, 0]), float(places[i, 1]), float(yaw[i]))
+        found.append(Scene(f"KITTI image {i + 1}", "KITTI 0002", image, camera, mount, path, truth))
+    return found
 
 
 def write_bag(path: Path, drive: KittiDrive, shifts: NDArray[np.float64], std: float) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cross_view_localizer.estimate import Estimate
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.demo.pictures import write_png
@@ -28,8 +27,7 @@ from training.demo.scenes import (
     read_heatmaps,
     read_images,
 )
-from training.demo_real.panoramas import Answers
-from training.demo_real.samples import Panorama
+from training.demo_real.trials import Trial
 from training.town.drive_bag import IMAGE
 
 
@@ -42,32 +40,41 @@ def draw_drive(path: Path, folder: Path, frames: Frames) -> None:
     world.close()
 
 
-def draw_panoramas(
-    path: Path, panoramas: Sequence[Panorama], answers: Sequence[Answers], folder: Path
-) -> None:
-    """Draw every panorama beside the heatmap of its first centre."""
+def draw_trials(path: Path, trials: Sequence[Trial]) -> None:
+    """Draw every picture beside the heatmap of its first prior."""
     rows = []
-    for panorama, answer in zip(panoramas, answers, strict=True):
-        width = 2 * HEIGHT
-        image = cv2.resize(panorama.image, (width, HEIGHT), interpolation=cv2.INTER_AREA)
-        world = SatelliteMap.open(folder / f"{panorama.name.replace(' ', '_')}.tif")
-        rows.append(np.hstack([image, _overlay(world, answer, answer.estimates[0])]))
+    for one in trials:
+        image = _fitted(one.scene.image, 2 * HEIGHT)
+        world = SatelliteMap.open(one.scene.map)
+        rows.append(np.hstack([image, _overlay(world, one)]))
         world.close()
     write_png(path, np.vstack(rows))
 
 
-def _overlay(world: SatelliteMap, answer: Answers, estimate: Estimate) -> RGB:
-    prior = answer.truth + answer.shifts[0]
-    grid = Grid(HEIGHT, HEIGHT, SIDE / HEIGHT, (float(prior[0]), float(prior[1])))
+def _fitted(image: RGB, width: int) -> RGB:
+    """Return a picture as wide as asked, in the middle of a black one of ``HEIGHT`` rows."""
+    height = min(round(image.shape[0] * width / image.shape[1]), HEIGHT)
+    result = np.zeros((HEIGHT, width, 3), np.uint8)
+    top = (HEIGHT - height) // 2
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    result[top : top + height] = small
+    return result
+
+
+def _overlay(world: SatelliteMap, trial: Trial) -> RGB:
+    estimate, prior = trial.first, trial.first.prior
+    assert prior is not None
+    center = np.array([prior.x, prior.y])
+    grid = Grid(HEIGHT, HEIGHT, SIDE / HEIGHT, (prior.x, prior.y))
     picture = world.patch(grid).image.copy()
     if estimate.heatmap is not None:
         mass = np.exp(estimate.heatmap.log_mass)
         share = mass / mass.max()
         values = np.where(share < 0.01, 0, np.round(98 * np.sqrt(share))).astype(np.int8)
         picture = blended(picture, grid, HeatmapCells(values, estimate.heatmap.grid))
-    mark(picture, grid, prior, PRIOR)
+    mark(picture, grid, center, PRIOR)
     if estimate.raw_pose is not None:
         color = ANSWER if estimate.ok else REFUSED
         mark(picture, grid, np.array(estimate.raw_pose[:2]), color)
-    mark(picture, grid, answer.truth, TRUTH)
+    mark(picture, grid, np.array(trial.scene.truth[:2]), TRUTH)
     return picture

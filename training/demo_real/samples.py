@@ -25,6 +25,7 @@ KITTI_CAMERA = (1.08, 0.0, 1.65)  # m ahead of the GNSS/INS point, left, above t
 # Only the latitude is stated; the longitude is that of Karlsruhe and moves everything alike.
 KITTI_DATUM = Datum(49.01, 8.43)
 KITTI_GSD = 0.1959
+CVACT_GSD = 0.20  # cars measure 4.2 to 4.5 m at it; 0.185 to 0.23 is possible
 
 
 class SampleError(ValueError):
@@ -130,7 +131,7 @@ def read_panoramas(samples: Path) -> Iterator[Panorama]:
         # "the tile's centre", its label's precision is 1 to 3 m
         middle = ((aerial.shape[1] - 1) / 2, (aerial.shape[0] - 1) / 2)
         name = f"CVACT {ground.name[:6]}"
-        yield Panorama(name, read_rgb(ground), aerial, 0.2856, middle, -35.3)
+        yield Panorama(name, read_rgb(ground), aerial, CVACT_GSD, middle, -35.3)
 
 
 NORTH = math.pi / 2

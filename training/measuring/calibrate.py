@@ -9,6 +9,7 @@ NEES and coverage are checked afterwards: the fit does not see them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,11 +23,12 @@ from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.belief.moments import moments
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.models.contract import Answer
+from cross_view_localizer.preparation import Question
 from training.datasets.pair import DatasetError, Reader
 from training.measuring import metrics
 from training.measuring.columns import Columns
 from training.measuring.honesty import honesty
-from training.measuring.rows import Rows, asked, loaded
+from training.measuring.rows import Asked, Rows, loaded
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,32 @@ class _Moments:
     yaw_variances: NDArray[np.float64]
 
 
-def raw_scores(rows: Rows, batch_size: int = 16, workers: int = 0) -> Iterator[HeldOut]:
+def raw_scores(
+    rows: Rows, refused: Counter[str], batch_size: int = 16, workers: int = 0
+) -> Iterator[HeldOut]:
     """Yield a model's scores on rows, without any calibration, as its Localizer gets them.
 
-    Raises:
-        ValueError: where a row is refused; one line.
+    Args:
+        refused: counts, by reason, the rows that never reach the network.
     """
     localizer = rows.asker()
     for items in loaded(rows, batch_size, workers):
-        questions = [asked(item) for item in items]
-        answers = localizer.scores(questions)
-        for item, question, answer in zip(items, questions, answers, strict=True):
-            label = item.label
-            turn = math.remainder(label.yaw - label.heading - item.told, math.tau)
+        kept = [
+            (item.label, item.told, asked) for item in items if (asked := _asked(item, refused))
+        ]
+        answers = localizer.scores([question for *_, question in kept]) if kept else []
+        for (label, told, question), answer in zip(kept, answers, strict=True):
+            turn = math.remainder(label.yaw - label.heading - told, math.tau)
             grid, truth = question.searched.grid, np.array(label.position)
             yield HeldOut(answer, grid, truth, turn, label.yaw, str(label.group))
+
+
+def _asked(item: Asked, refused: Counter[str]) -> Question | None:
+    if isinstance(item.question, Question):
+        return item.question
+    assert item.question.reason is not None
+    refused[item.question.reason.value] += 1
+    return None
 
 
 def halves(frames: Sequence[HeldOut]) -> tuple[list[HeldOut], list[HeldOut]]:

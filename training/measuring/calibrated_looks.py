@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cross_view_localizer.belief.calibration import Calibration
@@ -21,23 +22,23 @@ class Look:
         frames: with their own pictures.
         told: of no match, with their own and with other frames' pictures; None where the model
             does not tell.
+        refused: rows that never reached the network, by reason.
     """
 
     frames: Sequence[HeldOut]
     told: Told | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, own: Rows, wrong: Rows, batch_size: int, workers: int) -> Look:
-        """Ask a model about rows and, where it tells no match, about them with wrong pictures.
-
-        Raises:
-            ValueError: where a row is refused; one line.
-        """
-        frames = list(raw_scores(own, batch_size, workers))
+        """Ask a model about rows and, where it tells no match, about them with wrong pictures."""
+        refused: Counter[str] = Counter()
+        frames = list(raw_scores(own, refused, batch_size, workers))
         if any(frame.answer.no_match is None for frame in frames):
-            return cls(frames)
-        others = [frame.answer.no_match for frame in raw_scores(wrong, batch_size, workers)]
-        return cls(frames, told([frame.answer for frame in frames], others))
+            return cls(frames, None, refused)
+        shown = raw_scores(wrong, Counter(), batch_size, workers)
+        others = [frame.answer.no_match for frame in shown]
+        return cls(frames, told([frame.answer for frame in frames], others), refused)
 
     def halves(self) -> tuple[Look, Look]:
         """Return the first half of the groups, and the others."""
@@ -64,7 +65,12 @@ def report(looks: Mapping[str, Look], before: Calibration, base: Calibration, fl
     ]
     names = [*FIGURES, *(SHARES if any(look.told for look in looks.values()) else ())]
     table = Table("calibration", "", names, [""] * len(names), lines, where=False)
-    return f"{piped(table)}\nfitted on the other half: {fitted}"
+    kept = [
+        f"{name}: {sum(look.refused.values())} rows never reached the network: {dict(look.refused)}"
+        for name, look in looks.items()
+        if look.refused
+    ]
+    return "\n".join([piped(table), *kept, f"fitted on the other half: {fitted}"])
 
 
 FIGURES = {

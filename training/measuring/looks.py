@@ -139,6 +139,7 @@ ERRORS: _Columns = (
     ("longitudinal", _number("longitudinal.median")),
     ("lateral", _number("lateral.median")),
     ("< 1 m", _share("mode_error.recall_1m")),
+    ("< 3 m", _share("mode_error.recall_3m")),
     ("< 5 m", _share("mode_error.recall_5m")),
     ("NLL", _number("nll_nats_per_m2")),
 )
