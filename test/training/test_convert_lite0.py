@@ -17,16 +17,21 @@ from training.weights import lite0
 
 def normed(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
     """What the published network's normalisation does in evaluation."""
-    parts = [state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-    return functional.batch_norm(x, *parts, eps=1e-3)
+    mean, variance, weight, bias = (
+        state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    return functional.batch_norm(x, mean, variance, weight, bias, eps=1e-3)
 
 
 def written_out(state: dict[str, Tensor], image: Tensor) -> list[Tensor]:
     """Convolution, normalisation and ReLU6 as published, apart, with even padding."""
 
-    def layer(x: Tensor, conv: str, norm: str, bounded: bool = True, **options: int) -> Tensor:
+    def layer(
+        x: Tensor, conv: str, norm: str, bounded: bool = True, stride: int = 1, groups: int = 1
+    ) -> Tensor:
         kernel = state[conv]
-        x = functional.conv2d(x, kernel, padding=kernel.shape[-1] // 2, **options)
+        around = kernel.shape[-1] // 2
+        x = functional.conv2d(x, kernel, None, stride, around, 1, groups)
         x = normed(x, state, norm)
         return functional.relu6(x) if bounded else x
 

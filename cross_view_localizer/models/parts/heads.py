@@ -14,8 +14,12 @@ def masked_mean(features: Tensor, mask: Tensor | None) -> Tensor:
     """Return (B, C), the mean of (B, C, H, W) where the picture's (B, 1, h, w) mask is 1."""
     if mask is None:
         return features.mean(dim=(2, 3))
-    share = F.adaptive_avg_pool2d(mask, features.shape[-2:])
+    share = F.adaptive_avg_pool2d(mask, _size(features))
     return (features * share).sum(dim=(2, 3)) / share.sum(dim=(2, 3)).clamp(min=1.0)
+
+
+def _size(features: Tensor) -> tuple[int, int]:
+    return features.shape[-2], features.shape[-1]
 
 
 class HeightError(nn.Module):
@@ -82,7 +86,7 @@ class NoMatch(nn.Module):
         entropy = -(mass * log_mass).sum(dim=1, keepdim=True)
         peak = log_mass.amax(dim=1, keepdim=True)
         # Where the answer is: the mass pooled to the decoder's cells.
-        share = F.adaptive_avg_pool2d(place.float().exp()[:, None], mixed.shape[-2:])
+        share = F.adaptive_avg_pool2d(place.float().exp()[:, None], _size(mixed))
         share = share / share.sum(dim=(2, 3), keepdim=True).clamp(min=1e-12)
         here = (mixed.float() * share).sum(dim=(2, 3))
         seen = [here, mixed.float().mean(dim=(2, 3)), mixed.float().amax(dim=(2, 3))]
