@@ -22,6 +22,7 @@ from training.datasets.town import benchmark
 from training.datasets.town_stream import TownStream, shares
 from training.learning.order import AtEpoch, Order
 from training.town.editions import Edition
+from training.town.rigs import BELIEVED_HEIGHTS
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ class StreamSamples(Samples):
             "validated_on": list(judged),
             "no_match_share": towns.no_match_share,
         }
+        if set(learned) != {"town-v1"}:
+            self.about["camera_heights"] = list(BELIEVED_HEIGHTS)
 
     @property
     def every(self) -> int:

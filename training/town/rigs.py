@@ -17,6 +17,8 @@ ASPECTS = ((4 / 3, 0.25), (3 / 2, 0.2), (16 / 9, 0.3), (2.0, 0.1), (3.3, 0.15))
 # Of the cameras since town-v2: no pixel looks further than this from ahead, as stated and in truth.
 WIDEST_HALF = math.radians(60.0)
 FOCAL_ERROR, HEIGHT_ERROR = 0.03, 0.15
+# Stated heights of these cameras, metres, and what a vehicle's may be: a hand's breadth more.
+HEIGHTS, BELIEVED_HEIGHTS = (1.2, 3.2), (1.0, 3.6)
 TURN_ERROR, TURN_LIMIT = math.radians(2.0), math.radians(3.0)
 PLACE_ERROR, YAW_ERROR = 0.3, math.radians(1.0)
 
@@ -104,7 +106,7 @@ class CameraRig:
         """Draw a mounting of the later editions: any camera of a road vehicle, misstated."""
         common = 0.75
         fov = math.radians(rng.uniform(50, 100) if rng.random() < common else rng.uniform(36, 120))
-        height = float(rng.uniform(1.2, 3.2))
+        height = float(rng.uniform(*HEIGHTS))
         pitch = math.radians(float(np.clip(rng.normal(3, 3), -3, 10)))
         bonnet = float(rng.uniform(0.03, 0.16)) if rng.random() < 0.5 else 0.0
         aspects, chances = zip(*ASPECTS, strict=True)
