@@ -45,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 # A map this many times coarser than the model's aerial pictures is worth a word.
 COARSE_MAP = 1.5
-# And this many times: road marks, which the models live on, are gone.
-TOO_COARSE_MAP = 3.5
+# At so many metres per pixel road marks, which the models live on, are gone.
+TOO_COARSE_MAP = 1.75
 
 
 class Localizer:
@@ -109,11 +109,12 @@ class Localizer:
             warn=warn,
         )
         wanted = model.model.view.aerial_gsd
-        if satellite_map.gsd > TOO_COARSE_MAP * wanted:
+        coarsest = max(TOO_COARSE_MAP, COARSE_MAP * wanted)
+        if satellite_map.gsd > coarsest:
             satellite_map.close()
             raise ValueError(
                 f"map {config.map} has {satellite_map.gsd:.2f} m per pixel, the model was made for "
-                f"{wanted:.2f}: expected at most {TOO_COARSE_MAP * wanted:.2f}; give a finer map"
+                f"{wanted:.2f}: expected at most {coarsest:.2f}; give a finer map"
             )
         if satellite_map.gsd > COARSE_MAP * wanted:
             warn(

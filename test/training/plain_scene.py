@@ -12,7 +12,7 @@ from training.town.streets import network
 
 
 class PlainScene:
-    """The streets and the place of a town with flat pictures: this file is not about pictures."""
+    """The streets and the place of a town with striped pictures: this file is not about pictures."""
 
     def __init__(self, seed: int, size: tuple[int, int] = (96, 64)) -> None:
         place = place_town(seed)
@@ -27,4 +27,6 @@ class PlainScene:
 
     def view(self, pose: NDArray[np.float64], index: int) -> NDArray[np.uint8]:
         self.poses.append(pose)
-        return np.full((self._size[1], self._size[0], 3), index, np.uint8)
+        picture = np.full((self._size[1], self._size[0], 3), index, np.uint8)
+        picture[self._size[1] // 2 :, ::2] = 255  # a uniform picture is refused as a covered lens
+        return picture

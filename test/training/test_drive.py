@@ -194,7 +194,10 @@ def test_camera_info_and_transforms_describe_the_camera_that_took_the_images(
 ) -> None:
     info, image = made.rows[INFO][0][1], made.rows[IMAGE][3][1]
     assert (info.width, info.height) == (image.width, image.height) == (96, 64)
-    assert image.encoding == "rgb8" and image.step == 3 * 96 and (image.data == 3).all()
+    assert image.encoding == "rgb8" and image.step == 3 * 96
+    assert (
+        np.asarray(image.data)[: 3 * 96 * 32] == 3
+    ).all()  # the upper half of the fourth picture
     k = info.k.reshape(3, 3)
     assert np.degrees(2 * math.atan(info.width / 2 / k[0, 0])) == pytest.approx(SETTINGS.fov)
     assert (k[0, 2], k[1, 2]) == (47.5, 31.5)
