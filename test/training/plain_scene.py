@@ -12,7 +12,7 @@ from training.town.streets import network
 
 
 class PlainScene:
-    """The streets and the place of a town with striped pictures: this file is not about pictures."""
+    """The streets and the place of a town with striped pictures, for tests of other things."""
 
     def __init__(self, seed: int, size: tuple[int, int] = (96, 64)) -> None:
         place = place_town(seed)
