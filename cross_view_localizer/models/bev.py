@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -25,7 +24,7 @@ from cross_view_localizer.models.contract import (
     log_softmax_map,
 )
 from cross_view_localizer.models.parts import losses
-from cross_view_localizer.models.parts.backbone import Norm, conv_norm_relu
+from cross_view_localizer.models.parts.backbone import conv_norm_relu
 from cross_view_localizer.models.parts.cells import SIDE, Cells
 from cross_view_localizer.models.parts.correlate import correlate
 from cross_view_localizer.models.parts.encoders import Kind, made, normalised
@@ -41,17 +40,14 @@ from cross_view_localizer.models.parts.lift import (
 from cross_view_localizer.views import View
 
 VIEWS = {
+    # The whole picture of a front camera, of any shape, padded to this; 16:9 fits almost exactly.
     "pinhole": View(
-        "pinhole", 240, 160, 192, 0.5, 96, 0.5, aerial_ahead=20.0, estimates_heading=True
+        "pinhole", 288, 160, 192, 0.5, 96, 0.5, aerial_ahead=20.0, estimates_heading=True, pad=True
     ),
     "panorama": View(
         "panorama", 400, 200, 192, 0.5, 96, 0.5, aerial_ahead=0.0, estimates_heading=True
     ),
 }
-# The whole picture of a front camera, of any shape, padded to this; fits 16:9 almost exactly.
-WIDE = View(
-    "pinhole", 288, 160, 192, 0.5, 96, 0.5, aerial_ahead=20.0, estimates_heading=True, pad=True
-)
 # The template's cells; one is two aerial pixels wide.
 REACH = {"pinhole": Cells((2, 41), (-20, 20)), "panorama": Cells((-20, 20), (-20, 20))}
 # Of the template's weight; where less lies inside the aerial picture, its score is drawn to zero.
@@ -116,7 +112,7 @@ class Matched(NamedTuple):
     """What a comparison gives: scores without `Scores.no_match`, and its logit (B,) instead."""
 
     scores: Scores
-    no_match: Tensor | None
+    no_match: Tensor
 
 
 class BevModel(CrossViewModel):
@@ -133,10 +129,7 @@ class BevModel(CrossViewModel):
             Down to the heatmap's 96 where imagery ends early, as on VIGOR's tiles: the template
             then reaches beyond the picture, and counts by what of it lies inside.
         blind: the control without a camera: the ground picture is replaced by grey.
-        encoder: "pyramid", from scratch, or "lite0", which can start from ImageNet's weights.
-        norm: "group", or "batch".
-        wide: a front camera's whole picture, padded, in place of its middle.
-        tells: it estimates the error of the stated height and the probability of no match.
+        encoder: "lite0", which starts from ImageNet's weights, or "pyramid", from scratch.
     """
 
     yaw_offsets: Tensor
@@ -153,36 +146,34 @@ class BevModel(CrossViewModel):
         heights: tuple[float, ...] = (0.0, 3.0),
         blind: bool = False,
         aerial_size: int | None = None,
-        encoder: Kind = "pyramid",
-        norm: Norm = "batch",
-        wide: bool = False,
-        tells: bool = False,
+        encoder: Kind = "lite0",
     ) -> None:
         super().__init__()
         if ground not in VIEWS:
             raise ValueError(f"ground = {ground!r}: expected one of {', '.join(VIEWS)}")
-        self.view = sized(WIDE if wide and ground == "pinhole" else VIEWS[ground], aerial_size)
+        self.view = sized(VIEWS[ground], aerial_size)
         self.wrap = ground == "panorama"
         self.encoder = encoder
         self.blind = blind
         self.heights = tuple(heights)
         self.cells = REACH[ground]
         self.margin = self._margin()
-        self.ground_net = made(encoder, widths, merged, self.wrap, norm, 4 if self.view.pad else 3)
-        self.aerial_net = made(encoder, widths, merged, False, norm, 3)
+        self.ground_net = made(encoder, widths, merged, self.wrap, 4 if self.view.pad else 3)
+        self.aerial_net = made(encoder, widths, merged, False, 3)
         self.horizon = Horizon(self.ground_net.coarse_channels)
-        self.height_error = HeightError(self.ground_net.coarse_channels) if tells else None
-        conv = partial(conv_norm_relu, norm=norm)
-        self.lift_mix = conv(merged * len(self.heights), 48, 1)
-        self.lift_net = nn.Sequential(conv(48, 48), conv(48, 48))
+        self.height_error = HeightError(self.ground_net.coarse_channels)
+        self.lift_mix = conv_norm_relu(merged * len(self.heights), 48, 1)
+        self.lift_net = nn.Sequential(conv_norm_relu(48, 48), conv_norm_relu(48, 48))
         self.ground_head = nn.Conv2d(48, channels + 1, 1)
         self.aerial_head = nn.Conv2d(merged, channels, 1)
         self.context_head = nn.Conv2d(merged, 24, 1)
-        self.detail_net = conv(3, 8)
+        self.detail_net = conv_norm_relu(3, 8)
         count = len(yaw_offsets_deg)
-        self.decoder = nn.Sequential(conv(24 + count + 1, 48), conv(48, 48), conv(48, 16, 1))
-        self.refine = nn.Sequential(conv(16 + 8 + 1, 24), nn.Conv2d(24, 1, 3, padding=1))
-        self.no_match = NoMatch(16, count, merged) if tells else None
+        self.decoder = nn.Sequential(
+            conv_norm_relu(24 + count + 1, 48), conv_norm_relu(48, 48), conv_norm_relu(48, 16, 1)
+        )
+        self.refine = nn.Sequential(conv_norm_relu(16 + 8 + 1, 24), nn.Conv2d(24, 1, 3, padding=1))
+        self.no_match = NoMatch(16, count, merged)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.log_yaw_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.cell_weight = nn.Parameter(torch.zeros(self.cells.lengths))
@@ -238,9 +229,7 @@ class BevModel(CrossViewModel):
         focal = self._focal(ground)
         merged, coarse = self.ground_net(image)
         tilt = self._tilt(coarse, ground, focal)
-        error = torch.zeros_like(focal)
-        if self.height_error is not None:
-            error = self.height_error(coarse, mask, ground.height, focal)
+        error = self.height_error(coarse, mask, ground.height, focal)
         ground = ground._replace(height=ground.height * error.exp())
         template = self._template(merged, ground, tilt, focal)
         return GroundCode(template, tilt, error, masked_mean(merged, mask))
@@ -248,34 +237,28 @@ class BevModel(CrossViewModel):
     def loss(self, batch: Batch, progress: float) -> Terms:
         """See CrossViewModel: place, heading, and what of the camera is known to be misstated."""
         ground, aerial = self.encode_ground(batch.ground), self.encode_aerial(batch.aerial)
-        found = self._matched(aerial, ground)
-        scores = found.scores
+        scores, no_match = self._matched(aerial, ground)
+        strange = self._strangers(aerial, ground)
         with losses.float32(batch):
             truth = batch.tilt * self.tilt_scale(batch.ground)
             kept, here = losses.of_one_place(scores, batch)
             terms = {
                 "tilt": losses.where_known(ground.tilt, truth),
                 "yaw": losses.yaw_cross_entropy(kept, losses.in_cells(here), here.yaw),
-                "place": self.objective.place(kept, here, progress),
+                "no_match": losses.no_match(no_match, strange, batch),
             }
-            if self.height_error is not None and batch.height_error is not None:
+            if batch.height_error is not None:
                 wrong = (ground.height_error[:, None] * 100, batch.height_error[:, None] * 100)
                 terms["height"] = losses.where_known(*wrong)
-        if found.no_match is not None:
-            strange = self._strangers(aerial, ground)
-            with losses.float32(batch):
-                terms["no_match"] = losses.no_match(found.no_match, strange, batch)
-        weights = {name: getattr(self.objective, name) for name in terms if name != "place"}
-        weighted = sum(weight * terms[name] for name, weight in weights.items())
-        return terms | {"loss": terms["place"] + weighted}
+            weighted = sum(getattr(self.objective, name) * one for name, one in terms.items())
+            terms["place"] = self.objective.place(kept, here, progress)
+            return terms | {"loss": terms["place"] + weighted}
 
     def _strangers(self, aerial: AerialCode, ground: GroundCode) -> Tensor:
         """Return the no-match logits of some aerial pictures with the next sample's camera."""
         count = math.ceil(len(ground.tilt) * self.objective.strangers)
         others = GroundCode(*(part.roll(-1, 0)[:count] for part in ground))
-        found = self._matched(AerialCode(*(part[:count] for part in aerial)), others)
-        assert found.no_match is not None
-        return found.no_match
+        return self._matched(AerialCode(*(part[:count] for part in aerial)), others).no_match
 
     def _focal(self, ground: GroundInput) -> Tensor:
         """(B,) vertical pixels per radian at the picture's middle."""
@@ -329,8 +312,6 @@ class BevModel(CrossViewModel):
     def match(self, aerial: AerialCode, ground: GroundCode) -> Scores:
         """Correlate over positions and headings, then decode: p(x, y) p(yaw | x, y)."""
         found = self._matched(aerial, ground)
-        if found.no_match is None:
-            return found.scores
         return found.scores._replace(no_match=torch.sigmoid(found.no_match))
 
     def _matched(self, aerial: AerialCode, ground: GroundCode) -> Matched:
@@ -346,8 +327,6 @@ class BevModel(CrossViewModel):
         yaw = F.interpolate(score * self.log_yaw_scale.exp(), size=size, mode="bilinear")
         joint = log_softmax_map(place) + torch.log_softmax(yaw, dim=1)
         scores = Scores(joint, self.yaw_offsets)
-        if self.no_match is None:
-            return Matched(scores, None)
         where = torch.logsumexp(joint, dim=1)
         told = self.no_match(score, where, mixed, aerial.summary, ground.summary)
         return Matched(scores, told)

@@ -24,7 +24,7 @@ from cross_view_localizer.models.parts.heads import (
 from cross_view_localizer.models.parts.lite0 import Lite0
 
 LEVEL = torch.tensor([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-TELLS: dict[str, Any] = {"encoder": "lite0", "norm": "group", "tells": True, "wide": True}
+SMALL: dict[str, Any] = {"encoder": "pyramid", "widths": (8, 8, 16, 16), "merged": 16}
 
 
 def ground_of(model: BevModel, count: int = 2, seed: int = 0) -> GroundInput:
@@ -80,23 +80,20 @@ def test_the_correlation_has_the_gradients_of_what_it_computes(side: int) -> Non
 @pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize("kind", ["pyramid", "lite0"])
 def test_encoders_give_features_at_strides_2_and_8(kind: Any, wrap: bool) -> None:
-    net = made(kind, (8, 8, 16, 16), 16, wrap, "group", 4).eval()
+    net = made(kind, (8, 8, 16, 16), 16, wrap, 4).eval()
     merged, coarse = net(torch.rand(1, 4, 32, 96))
     assert merged.shape == (1, 16, 16, 48)
     assert coarse.shape == (1, net.coarse_channels, 4, 12)
 
 
-def test_an_unknown_encoder_or_norm_is_refused() -> None:
+def test_an_unknown_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match="encoder 'vgg': expected pyramid or lite0"):
         BevModel(encoder="vgg")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="norm 'layer': expected batch or group"):
-        BevModel(norm="layer")  # type: ignore[arg-type]
 
 
 def test_nothing_is_learned_from_the_statistics_of_a_domain() -> None:
     """With group or frozen normalisation a picture's answer hangs on no other picture."""
-    for encoder in ("pyramid", "lite0"):
-        model = BevModel(**{**TELLS, "encoder": encoder})
+    for model in (BevModel(encoder="lite0"), BevModel(**SMALL)):
         assert not [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
 
 
@@ -127,7 +124,7 @@ def test_the_height_is_never_moved_beyond_reason() -> None:
 
 
 def test_what_lies_under_the_mask_changes_nothing() -> None:
-    model = BevModel(**TELLS).eval()
+    model = BevModel(**SMALL).eval()
     ground = ground_of(model)
     mask = torch.ones(2, 1, 160, 288)
     mask[:, :, :40] = 0
@@ -147,15 +144,8 @@ def test_what_lies_under_the_mask_changes_nothing() -> None:
     assert not torch.allclose(one.log_mass, whole.log_mass)
 
 
-def test_a_model_that_does_not_tell_says_so() -> None:
-    model = BevModel().eval()
-    with torch.inference_mode():
-        scores = model(torch.rand(1, 3, 192, 192) * 255, ground_of(model, 1))
-    assert scores.no_match is None and scores.answer(0).no_match is None
-
-
 def test_pairs_of_two_places_teach_nothing_about_the_place() -> None:
-    model = BevModel(**TELLS).train()
+    model = BevModel(**SMALL).train()
     batch = batch_of(model, 4)
     strange = batch._replace(same_place=torch.tensor([1.0, 1.0, 1.0, 0.0]))
     moved = torch.cat([batch.offset[:3], torch.tensor([[20.0, -7.0]])])
@@ -167,17 +157,28 @@ def test_pairs_of_two_places_teach_nothing_about_the_place() -> None:
 
 def test_telling_strangers_counts_both_kinds_by_half() -> None:
     """Logits of 0 cost log 2 each; one right pair among strangers weighs as much as all these."""
-    batch = batch_of(BevModel(**TELLS), 2)._replace(same_place=torch.tensor([1.0, 0.0]))
-    even = losses.no_match(torch.zeros(2), torch.zeros(3), batch)
+    batch = batch_of(BevModel(**SMALL), 2)._replace(same_place=torch.tensor([1.0, 0.0]))
+    even = losses.no_match(torch.zeros(2), torch.zeros(2), batch)
     torch.testing.assert_close(even, torch.tensor(math.log(2)))
-    sure = losses.no_match(torch.tensor([-30.0, 30.0]), torch.full((3,), 30.0), batch)
+    sure = losses.no_match(torch.tensor([-30.0, 30.0]), torch.full((2,), 30.0), batch)
     assert float(sure) < 1e-6
-    missed = losses.no_match(torch.tensor([4.0, 30.0]), torch.full((3,), 30.0), batch)
+    missed = losses.no_match(torch.tensor([4.0, 30.0]), torch.full((2,), 30.0), batch)
     torch.testing.assert_close(missed, torch.tensor(math.log1p(math.exp(4.0)) / 2))
 
 
+def test_neighbours_are_no_strangers() -> None:
+    batch = batch_of(BevModel(**SMALL), 3)
+    east = torch.tensor([0.0, 30.0, 500.0], dtype=torch.float64)
+    batch = batch._replace(place=torch.stack([east, 0 * east, 0 * east], dim=1))
+    assert losses.apart(batch).tolist() == [0.0, 1.0, 1.0]
+    unknown = batch._replace(place=torch.full((3, 3), math.nan))
+    assert losses.apart(unknown).tolist() == [1.0, 1.0, 1.0]
+    logits = torch.tensor([-30.0, -30.0, -30.0])
+    assert float(losses.no_match(logits, torch.tensor([-9.0, 30.0]), batch)) < 1e-6
+
+
 def test_a_batch_of_strangers_alone_still_has_a_loss() -> None:
-    batch = batch_of(BevModel(**TELLS), 2)._replace(same_place=torch.zeros(2))
+    batch = batch_of(BevModel(**SMALL), 2)._replace(same_place=torch.zeros(2))
     scores = Scores(torch.zeros(2, 1, 4, 4), torch.zeros(1))
     kept, here = losses.of_one_place(scores, batch)
     assert len(kept.log_mass) == len(here.yaw) == 2
@@ -185,10 +186,9 @@ def test_a_batch_of_strangers_alone_still_has_a_loss() -> None:
 
 def test_the_stated_height_is_mended_where_the_network_says_so() -> None:
     """A known error moves the template just as stating the true height does."""
-    model = BevModel(**TELLS).eval()
+    model = BevModel(**SMALL).eval()
     ground = ground_of(model, 1)
     aerial = torch.rand(1, 3, 192, 192) * 255
-    assert model.height_error is not None
 
     def told(error: float) -> Any:
         def found(coarse: Tensor, mask: Any, height: Tensor, focal: Tensor) -> Tensor:

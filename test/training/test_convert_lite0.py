@@ -66,7 +66,7 @@ def test_the_trunk_is_the_published_one() -> None:
 
 def test_start_fills_both_encoders_and_names_its_source(tmp_path: Path) -> None:
     out = tmp_path / "start.safetensors"
-    lite0.start(out, {"norm": "group", "wide": True})
+    lite0.start(out, {})
     loaded = weights.load(out)
     model = loaded.model
     assert isinstance(model, BevModel)

@@ -12,7 +12,7 @@ RATES = {"aerial_net": 0.3, "aerial_net.stem": 0.0, "aerial_net.blocks.7": 1.0}
 
 
 def module(rates: dict[str, float]) -> Training:
-    model = BevModel(encoder="lite0", norm="group")
+    model = BevModel()
     return Training(model, 1e-3, 100, None, Steps(rates=rates))
 
 

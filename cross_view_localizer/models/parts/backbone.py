@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Norm = Literal["batch", "group"]
 GROUP = 8
 # What a 360 degree picture is widened by on either side, columns; a multiple of every stride.
 MARGIN = 32
 
 
-def normed(channels: int, norm: Norm) -> nn.Module:
-    """Return a normalisation layer.
+def normed(channels: int) -> nn.Module:
+    """Return a normalisation layer that takes its statistics from the picture itself.
 
-    "group" takes its statistics from the picture itself; "batch" learns those of the training's
-    pictures and applies them to others, which costs dearly where these look different.
-
-    Raises:
-        ValueError: another name.
+    Batch normalisation learns those of the training's pictures and applies them to others, which
+    costs dearly where these look different.
     """
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    if norm == "group":
-        return nn.GroupNorm(max(1, channels // GROUP), channels)
-    raise ValueError(f"norm {norm!r}: expected batch or group")
+    return nn.GroupNorm(max(1, channels // GROUP), channels)
 
 
-def conv_norm_relu(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, norm: Norm = "batch"
-) -> nn.Sequential:
+def conv_norm_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, normalisation, ReLU; a stride of 2 wants a kernel of 4.
 
     A 4 × 4 kernel with stride 2 and padding 1 is centred between pixels 2i and 2i + 1, where our
@@ -40,7 +29,7 @@ def conv_norm_relu(
     """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False),
-        normed(outputs, norm),
+        normed(outputs),
         nn.ReLU(inplace=True),
     )
 
@@ -48,11 +37,11 @@ def conv_norm_relu(
 class Residual(nn.Module):
     """Two 3 × 3 convolutions around an identity (He et al., CVPR 2016)."""
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = conv_norm_relu(channels, channels, norm=norm)
+        self.first = conv_norm_relu(channels, channels)
         self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), normed(channels, norm)
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), normed(channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,12 +62,12 @@ class Merging(nn.Module):
         coarse_channels: of the features at stride 8 that are returned beside the merged map.
     """
 
-    def __init__(self, widths: Sequence[int], output: int, wrap: bool, norm: Norm) -> None:
+    def __init__(self, widths: Sequence[int], output: int, wrap: bool) -> None:
         super().__init__()
         self.wrap = wrap
         self.coarse_channels = widths[2]
         self.lateral = nn.ModuleList(nn.Conv2d(width, output, 1) for width in widths)
-        self.smooth = nn.ModuleList(conv_norm_relu(output, output, norm=norm) for _ in widths[:-1])
+        self.smooth = nn.ModuleList(conv_norm_relu(output, output) for _ in widths[:-1])
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the trunk's features at strides 2, 4, 8 and 16."""
@@ -116,15 +105,14 @@ class Pyramid(Merging):
         widths: Sequence[int],
         output: int,
         wrap: bool = False,
-        norm: Norm = "batch",
         inputs: int = 3,
     ) -> None:
-        super().__init__(widths, output, wrap, norm)
+        super().__init__(widths, output, wrap)
         stages: list[nn.Module] = []
         previous = inputs
         for index, width in enumerate(widths):
-            blocks: list[nn.Module] = [conv_norm_relu(previous, width, 4, 2, norm)]
-            blocks += [Residual(width, norm) for _ in range(2 if index >= 2 else 1)]
+            blocks: list[nn.Module] = [conv_norm_relu(previous, width, 4, 2)]
+            blocks += [Residual(width) for _ in range(2 if index >= 2 else 1)]
             stages.append(nn.Sequential(*blocks))
             previous = width
         self.stages = nn.ModuleList(stages)

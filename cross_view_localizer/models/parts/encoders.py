@@ -8,23 +8,21 @@ from typing import Literal
 from torch import Tensor
 
 from cross_view_localizer.models.parts import lite0
-from cross_view_localizer.models.parts.backbone import Merging, Norm, Pyramid
+from cross_view_localizer.models.parts.backbone import Merging, Pyramid
 
 Kind = Literal["pyramid", "lite0"]
 
 
-def made(
-    kind: Kind, widths: Sequence[int], merged: int, wrap: bool, norm: Norm, inputs: int
-) -> Merging:
+def made(kind: Kind, widths: Sequence[int], merged: int, wrap: bool, inputs: int) -> Merging:
     """Return an encoder; see `Merging` and `Pyramid` (``widths`` are its own).
 
     Raises:
         ValueError: one that there is not.
     """
     if kind == "pyramid":
-        return Pyramid(widths, merged, wrap, norm, inputs)
+        return Pyramid(widths, merged, wrap, inputs)
     if kind == "lite0":
-        return lite0.Lite0(merged, wrap, norm, inputs)
+        return lite0.Lite0(merged, wrap, inputs)
     raise ValueError(f"encoder {kind!r}: expected pyramid or lite0")
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cross_view_localizer.models.parts.backbone import Merging, Norm
+from cross_view_localizer.models.parts.backbone import Merging
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -93,10 +93,8 @@ class Lite0(Merging):
         inputs: channels of the picture; ImageNet's weights look at the first three.
     """
 
-    def __init__(
-        self, output: int, wrap: bool = False, norm: Norm = "group", inputs: int = 3
-    ) -> None:
-        super().__init__([BLOCKS[tap].outputs for tap in TAPS], output, wrap, norm)
+    def __init__(self, output: int, wrap: bool = False, inputs: int = 3) -> None:
+        super().__init__([BLOCKS[tap].outputs for tap in TAPS], output, wrap)
         self.stem = Convolution(inputs, STEM, 3, 2, 1, True)
         self.blocks = nn.ModuleList(Block(spec) for spec in BLOCKS)
 

@@ -16,6 +16,9 @@ from torch.nn import functional
 from cross_view_localizer.models.contract import Batch, Scores
 from cross_view_localizer.views import View
 
+ELSEWHERE = 100.0
+"""Metres between two cameras of which neither is found on the other's map."""
+
 POSITIVE_ABOVE = 1e-2
 """Cells whose label does not exceed this are no positives (the authors' code)."""
 
@@ -178,18 +181,30 @@ def of_one_place(scores: Scores, batch: Batch) -> tuple[Scores, Batch]:
     return Scores(mass, offsets), batch.each(lambda part: part[kept])
 
 
+def apart(batch: Batch) -> Tensor:
+    """Return (B,) 1 where the next sample was taken elsewhere, or nobody knows where; else 0.
+
+    The next one of the last is the first.
+    """
+    if batch.place is None:
+        return torch.ones_like(batch.yaw)
+    away = torch.linalg.vector_norm(batch.place - batch.place.roll(-1, 0), dim=1)
+    return (~(away < ELSEWHERE)).to(batch.yaw.dtype)
+
+
 def no_match(logits: Tensor, strangers: Tensor, batch: Batch) -> Tensor:
     """Return the cross-entropy of telling pictures of one place from others, each kind by half.
 
     Args:
         logits: (B,) of the batch's own pairs, of which some may be of two places.
-        strangers: (n,) of pairs that are of two places for certain.
+        strangers: (n,) of the first aerial pictures with the next sample's camera.
     """
+    far = apart(batch)[: len(strangers)]
     same = torch.ones_like(logits) if batch.same_place is None else batch.same_place
     right = functional.softplus(logits.float()) * same
     wrong = functional.softplus(-logits.float()) * (1 - same)
-    others = functional.softplus(-strangers.float())
-    away = (wrong.sum() + others.sum()) / (len(strangers) + (1 - same).sum())
+    others = functional.softplus(-strangers.float()) * far
+    away = (wrong.sum() + others.sum()) / (far.sum() + (1 - same).sum()).clamp(min=1.0)
     return (right.sum() / same.sum().clamp(min=1.0) + away) / 2
 
 
