@@ -42,6 +42,7 @@ STATES, YAW = 15, 5  # of robot_localization, and the yaw's place among them
 DEFAULT_CONFIG = [place in (0, 1, YAW) for place in range(STATES)]
 PLANAR = np.ix_((0, 1, YAW), (0, 1, YAW))  # x, y, yaw in a pose's covariance
 SLACK = 20.0  # m, beside what the pose states: set_pose also says that the vehicle stands
+LATE = 3_000_000_000  # ns; odometry that is later has ended
 OLDEST = 60.0  # s; an image that is older has a stamp of another clock
 REMIND = 10.0  # s between reminders
 COME_UP = 30.0  # s that ekf_node may take
@@ -105,7 +106,8 @@ class Starter:
         self._newest: Any = None  # good LocalizationEstimate
         # Carries it on by odometry, or says how far the vehicle may be gone.
         self._track = PriorEstimator(PriorConfig(max_prior_age=OLDEST, max_initial_pose_age=OLDEST))
-        self._driven, self._turned, self._driven_until = 0j, 0.0, 0
+        self._driven, self._turned = 0j, 0.0
+        self._driven_from, self._driven_until = 0, 0  # stamps; 0: no odometry yet
         self._why = "nothing has come"
         topic = self._given("estimate", "cross_view_localizer/estimate")
         profile = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -126,7 +128,7 @@ class Starter:
         stamp, twist = stamp_of(message.header), message.twist.twist
         rates = (twist.linear.x, twist.linear.y, twist.angular.z)
         step = (stamp - (self._driven_until or stamp)) / 1e9
-        self._driven_until = stamp
+        self._driven_from, self._driven_until = self._driven_from or stamp, stamp
         if step < 0.0 or not np.isfinite(rates).all():
             return
         self._turned += rates[2] * step
@@ -147,8 +149,17 @@ class Starter:
             self._newest = estimate
 
     def _pose(self) -> Prior | None:
-        """Return the newest pose as of now."""
-        pose = self._track.at(self._now())
+        """Return the newest pose as of now, or of the newest odometry where that is a little late.
+
+        None where odometry began only after its image: how far the vehicle went between them,
+        nobody knows, and the next pose is not far.
+        """
+        if self._newest is not None and stamp_of(self._newest.header) < self._driven_from:
+            self._why = "odometry began only after the image of the last pose"
+            return None
+        now = self._now()
+        late = 0 < now - self._driven_until < LATE
+        pose = self._track.at(self._driven_until if late else now)
         return pose if isinstance(pose, Prior) else None
 
     def _wait(self, ask: Callable[[], Value], seconds: float) -> Value:
@@ -179,7 +190,7 @@ class Starter:
         def up() -> bool:
             return self._set_pose.get_subscription_count() > 0
 
-        self._wait(lambda: up() or process.poll() is not None, COME_UP)
+        self._wait(lambda: (up() and self._pose()) or process.poll() is not None, COME_UP)
         pose = self._pose()
         if not up() or pose is None:
             self._log.warning(f"ekf_node has not been up for set_pose within {COME_UP:.0f} s")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
 from cross_view_localizer.msg import LocalizationEstimate
 from harness import DOMAIN, EARLY, ROOT, Peer, wait_for
 from launch_stand_in import load as load_launch_file
@@ -164,6 +165,26 @@ def test_starts_where_the_first_good_estimate_and_odometry_say(filters: Path, pe
     assert 0.0 <= y - state[1] < SPEED * 30.0 and frame == "map"
     np.testing.assert_allclose(rotation, quaternion_from_yaw(NORTH)[2:], atol=1e-3)
     assert all(100.0 < v < 1000.0 for v in variances[:2]) and 1e-4 <= variances[2] < 1e-2
+
+
+def test_a_pose_from_before_odometry_began_is_not_carried_on() -> None:
+    """As where the program is slow to find the odometry, on a busy machine."""
+    rclpy.init(args=[], domain_id=DOMAIN + 1)
+    try:
+        starting = starter.Starter()
+        now = starting._now()
+        starting._on_estimate(estimate(now - 3 * SECOND, 150.0, 0.0))
+        assert starting._pose() is not None  # a vehicle without odometry starts too
+        for k in range(10):
+            starting._on_odometry(odometry(now - 2 * SECOND + k * SECOND // 10))
+        assert starting._pose() is None and "odometry began" in starting._why
+        starting._on_estimate(estimate(now - 3 * SECOND // 2, 150.0, 12.0))
+        found = starting._pose()
+        # On to the newest odometry, which is a second late, as on a busy machine.
+        assert found is not None and found.y == pytest.approx(12.0 + 0.4 * SPEED, abs=0.01)
+        starting._node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
 
 
 def test_missing_robot_localization_is_named() -> None:
