@@ -10,63 +10,17 @@ import numpy as np
 import pytest
 import torch
 from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
-from torch import Tensor
+from scripted_model import MOUNT, SURE, VIEW, Scripted, refused, scripted
 
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.camera.camera import Camera
-from cross_view_localizer.estimate import Estimate, Frame, Reason
+from cross_view_localizer.estimate import Frame, Reason
 from cross_view_localizer.gates import Judged, gate
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.map.satellite_map import MapError, Patch
-from cross_view_localizer.models.contract import (
-    CrossViewModel,
-    GroundInput,
-    Scores,
-    log_softmax_map,
-)
 from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from cross_view_localizer.prior.prior import PriorRefusal
-from cross_view_localizer.views import View
-
-MOUNT = mounting(1.0, 0.0, 1.5)
-VIEW = View("pinhole", 32, 24, 48, 1.0, 48, 1.0)
-
-
-class Scripted(CrossViewModel):
-    """Answers what it is told to: blobs of (row, column, σ in cells, log height)."""
-
-    def __init__(self, *blobs: tuple[float, float, float, float], view: View = VIEW) -> None:
-        super().__init__()
-        self.view = view
-        self.blobs = blobs
-        self.offsets = torch.zeros(1)
-        self.fails: Exception | None = None
-        self.no_match: float | None = None
-
-    def encode_aerial(self, image: Tensor) -> Any:
-        return image
-
-    def encode_ground(self, ground: GroundInput) -> Any:
-        self.seen = ground
-        return ground
-
-    def match(self, aerial: Any, ground: Any) -> Scores:
-        if self.fails is not None:
-            raise self.fails
-        size = self.view.output_size
-        rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-        layers = [
-            height - ((rows - r) ** 2 + (columns - c) ** 2) / 2 / std**2
-            for r, c, std, height in self.blobs
-        ]
-        logits = torch.logsumexp(torch.stack(layers), dim=0)[None, None]
-        logits = logits.expand(1, len(self.offsets), size, size)
-        told = None if self.no_match is None else torch.tensor([self.no_match])
-        return Scores(log_softmax_map(logits), self.offsets, no_match=told)
-
-
-SURE = (23.5, 23.5, 1.0, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -77,25 +31,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
 @pytest.fixture(scope="module")
 def frame(world: FlatWorld) -> Frame:
     return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)
-
-
-def scripted(
-    world: FlatWorld,
-    model: CrossViewModel,
-    calibration: Calibration | None = None,
-    **config: Any,
-) -> Localizer:
-    loaded = LoadedModel(model, "scripted", {}, calibration or Calibration(), {}, "scripted-1")
-    return Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False, **config))
-
-
-def refused(estimate: Estimate, reason: Reason) -> str:
-    assert estimate.status == "refused" and not estimate.ok
-    assert estimate.reason is reason
-    assert estimate.pose is None and estimate.covariance is None
-    assert estimate.detail and "\n" not in estimate.detail
-    assert estimate.model_id == "scripted-1" and estimate.timing["total"] > 0
-    return estimate.detail
 
 
 def test_a_good_frame_is_answered(world: FlatWorld, frame: Frame) -> None:
@@ -322,75 +257,6 @@ def test_a_second_mode_too_strong(world: FlatWorld, frame: Frame) -> None:
     assert (estimate.modes[1].x, estimate.modes[1].y) == pytest.approx((-9.5, 0), abs=0.01)
     lenient = scripted(world, Scripted(*blobs), max_second_mode=0.5, max_std=100)
     assert lenient.localize(frame, prior_at(0, 0, 0.0)).ok
-
-
-def telling(no_match: float | None, *blobs: tuple[float, float, float, float]) -> Scripted:
-    model = Scripted(*(blobs or (SURE,)))
-    model.no_match = no_match
-    return model
-
-
-def test_no_match_is_refused_and_keeps_the_raw_answer(world: FlatWorld, frame: Frame) -> None:
-    sure = scripted(world, telling(None)).localize(frame, prior_at(3, 4, 0.3))
-    wrong = scripted(world, telling(0.8)).localize(frame, prior_at(3, 4, 0.3))
-    detail = refused(wrong, Reason.NO_MATCH)
-    assert "probability 0.8: expected at most 0.5" in detail
-    assert wrong.no_match == pytest.approx(0.8)
-    # Given a match, everything is what it is without that probability.
-    assert (
-        wrong.raw_pose == sure.raw_pose and wrong.heatmap is not None and sure.heatmap is not None
-    )
-    np.testing.assert_array_equal(wrong.raw_covariance, sure.raw_covariance)
-    np.testing.assert_array_equal(wrong.heatmap.log_mass, sure.heatmap.log_mass)
-    assert wrong.confidence == pytest.approx(0.2 * sure.confidence)
-
-
-def test_a_model_that_does_not_tell_is_not_gated(world: FlatWorld, frame: Frame) -> None:
-    estimate = scripted(world, telling(None), max_no_match=0.0).localize(frame, prior_at(0, 0, 0.0))
-    assert estimate.ok and estimate.no_match is None and estimate.confidence > 0.9
-
-
-def test_the_gate_on_no_match_moves_and_opens(world: FlatWorld, frame: Frame) -> None:
-    model = telling(0.4)
-    front, prior = scripted(world, model), prior_at(0, 0, 0.0)
-    assert front.localize(frame, prior).ok
-    front.adjust(replace(front.config, max_no_match=0.3))
-    refused(front.localize(frame, prior), Reason.NO_MATCH)
-    model.no_match = 1.0
-    front.adjust(replace(front.config, max_no_match=1.0))
-    estimate = front.localize(frame, prior)
-    assert estimate.ok and estimate.no_match == 1.0 and estimate.confidence == 0.0
-    with pytest.raises(ValueError, match="max_no_match 1.5: expected between 0 and 1"):
-        LocalizerConfig(max_no_match=1.5)
-
-
-def test_the_calibrated_probability_is_what_the_gate_sees(world: FlatWorld, frame: Frame) -> None:
-    lenient = Calibration(no_match_scale=0.5, no_match_shift=-1.0)
-    estimate = scripted(world, telling(0.6), lenient).localize(frame, prior_at(0, 0, 0.0))
-    odds = math.sqrt(0.6 / 0.4) / math.e
-    assert estimate.ok and estimate.no_match == pytest.approx(odds / (1 + odds))
-
-
-def test_no_match_is_named_before_what_follows_from_it(world: FlatWorld, frame: Frame) -> None:
-    prior = prior_at(0, 0, 0.0)
-    blobs = ((4.0, 23.5, 6.0, 0.0), (43.0, 23.5, 6.0, -0.1))
-    strict: dict[str, Any] = {"max_std": 1.0, "max_second_mode": 0.1, "max_prior_distance": 0.1}
-    estimate = scripted(world, telling(0.9, *blobs), **strict).localize(frame, prior)
-    refused(estimate, Reason.NO_MATCH)
-    found = scripted(world, telling(0.1, *blobs), **strict).localize(frame, prior)
-    refused(found, Reason.TOO_UNCERTAIN)
-    # A heading beyond those that are searched explains no match, and not the other way round.
-    judged = Judged(prior, 0.01, np.eye(3), [], np.zeros(2), np.eye(2), no_match=0.9)
-    verdict = gate(LocalizerConfig(), judged)
-    assert verdict is not None and verdict[0] is Reason.HEADING_TOO_WIDE
-
-
-@pytest.mark.parametrize("broken", [math.nan, 1.5, -0.1])
-def test_a_probability_that_is_none(world: FlatWorld, frame: Frame, broken: float) -> None:
-    front = scripted(world, telling(broken), max_no_match=1.0)
-    estimate = front.localize(frame, prior_at(0, 0, 0.0))
-    assert "probability of no match" in refused(estimate, Reason.INTERNAL_ERROR)
-    assert estimate.raw_pose is None and estimate.no_match is None
 
 
 @pytest.mark.parametrize("variance", [math.nan, -1.0, 0.0])
