@@ -183,6 +183,7 @@ class BevModel(CrossViewModel):
         self.decoder = nn.Sequential(conv(24 + count + 1, 48), conv(48, 48), conv(48, 16, 1))
         self.refine = nn.Sequential(conv(16 + 8 + 1, 24), nn.Conv2d(24, 1, 3, padding=1))
         self.no_match = NoMatch(16, count, merged) if tells else None
+        self.tells_no_match = tells
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.log_yaw_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.cell_weight = nn.Parameter(torch.zeros(self.cells.lengths))
