@@ -62,7 +62,8 @@ def test_the_gate_on_no_match_moves_and_opens(world: FlatWorld, frame: Frame) ->
     model.no_match = 1.0
     front.adjust(replace(front.config, max_no_match=1.0))
     estimate = front.localize(frame, prior)
-    assert estimate.ok and estimate.no_match == 1.0 and estimate.confidence == 0.0
+    assert estimate.ok and estimate.no_match == pytest.approx(1.0)
+    assert estimate.confidence == pytest.approx(0.0, abs=1e-6)
     with pytest.raises(ValueError, match="max_no_match 1.5: expected between 0 and 1"):
         LocalizerConfig(max_no_match=1.5)
 

@@ -106,6 +106,11 @@ def made_samples(recipe: Recipe, network: CrossViewModel) -> Samples:
             validation.validation_frames,
         )
         return StreamSamples(network, loading, towns)
+    if material.editions or material.no_match_share or validation.validation_editions:
+        raise ValueError(
+            "editions, no_match_share and validation_editions are of the made-up towns: expected "
+            "none of them beside data"
+        )
     train, held_out = readers(material.data, material.validation, material.root)
     most, skip = validation.validation_samples, material.skip_problems
     return PairSamples(network, train, held_out, loading, material.fit, material.vary, skip, most)

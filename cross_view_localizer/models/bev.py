@@ -135,6 +135,7 @@ class BevModel(CrossViewModel):
     yaw_offsets: Tensor
     points: Tensor
     objective: BevObjective = BevObjective()
+    tells_no_match = True
 
     def __init__(
         self,

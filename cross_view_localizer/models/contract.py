@@ -221,11 +221,14 @@ class CrossViewModel(nn.Module, ABC):
         objective: the options of its loss, a frozen dataclass of plain values with defaults, which
             a recipe's ``terms`` change; None: a method that learns nothing.
         peak_kind: what `peak` compares.
+        tells_no_match: it is trained to give `Scores.no_match`, and its loss minds
+            `Batch.same_place`.
     """
 
     view: View
     objective: Any = None
     peak_kind: ClassVar[Literal["logit", "log mass"]] = "log mass"
+    tells_no_match: bool = False
 
     @abstractmethod
     def encode_aerial(self, image: Tensor) -> Any:

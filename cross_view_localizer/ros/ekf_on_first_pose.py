@@ -193,7 +193,8 @@ class Starter:
         self._wait(lambda: (up() and self._pose()) or process.poll() is not None, COME_UP)
         pose = self._pose()
         if not up() or pose is None:
-            self._log.warning(f"ekf_node has not been up for set_pose within {COME_UP:.0f} s")
+            why = self._why if up() else "ekf_node has not been up for it"
+            self._log.warning(f"no set_pose within {COME_UP:.0f} s: {why}")
             return
         place = (pose.x, pose.y, pose.yaw or 0.0)
         covariance = pose.covariance + np.diag([SLACK**2, SLACK**2, 0.0])

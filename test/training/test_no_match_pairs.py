@@ -104,5 +104,29 @@ def test_another_place_is_none_that_the_heatmap_reaches() -> None:
         assert math.hypot(x, y) > 24 * math.sqrt(2) + 9
     alone: Any = SimpleNamespace(town=opened.town, source=opened.source, poses=poses[4:5])
     assert stream._elsewhere(sample, [alone], np.random.default_rng(0)) is None
+
+
+def test_a_map_of_elsewhere_has_no_street_in_its_very_middle() -> None:
+    """Its camera would stand as far from the middle as the right one's: nothing else tells them."""
+    side = Grid(600, 600, 0.2, (0.0, 0.0), math.pi / 2)
+    pose = [CameraPose(0.0, 0.0, 0.3, "street")]
+    source = AerialSource(ramp(side), side, 0.2)
+    other: Any = SimpleNamespace(town=SimpleNamespace(seed=2), source=source, poses=pose)
+    sample = replace(made_up_sample(), group=1, position=np.zeros(2))
+    stream = TownStream(VIEW, 0, no_match_share=0.1)
+    middles = []
+    for seed in range(60):
+        shown = stream._elsewhere(sample, [other], np.random.default_rng(seed))
+        assert shown is not None
+        middles.append(shown[30:34, 30:34, :2].mean(axis=(0, 1)) / 250 * 120 - 60)
+    assert np.std(middles, axis=0).min() > 8.0  # evenly within 24 m is 13.9
+
+
+def test_another_town_is_always_elsewhere() -> None:
+    side = Grid(600, 600, 0.2, (0.0, 0.0), math.pi / 2)
+    pose = [CameraPose(0.0, 0.0, 0.3, "street")]
+    alone = SimpleNamespace(source=AerialSource(ramp(side), side, 0.2), poses=pose)
+    sample = replace(made_up_sample(), group=1, position=np.zeros(2))
+    stream = TownStream(VIEW, 0, no_match_share=0.1)
     far: Any = SimpleNamespace(town=SimpleNamespace(seed=2), source=alone.source, poses=alone.poses)
     assert stream._elsewhere(sample, [far], np.random.default_rng(0)) is not None

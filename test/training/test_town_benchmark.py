@@ -15,6 +15,7 @@ import pytest
 from cross_view_localizer.grid import Grid
 from training.town import leaks
 from training.town.audit import Audit, audit
+from training.town.editions import EDITIONS, Edition
 from training.town.manifest import SPLITS, ManifestError, check, load, path_of
 from training.town.town import Town
 
@@ -81,9 +82,10 @@ def test_the_oracle_depends_on_the_frame() -> None:
     assert np.median(errors) > 3
 
 
-def test_manifest_has_fifty_towns_of_forty_frames_for_each_split() -> None:
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_manifest_has_fifty_towns_of_forty_frames_for_each_split(edition: Edition) -> None:
     for split in SPLITS:
-        frames = load(split)
+        frames = load(split, edition)
         assert len(frames) == 2000 and len({f.seed for f in frames}) == 50
         offset = np.array([(f.prior[0] - f.pose.x, f.prior[1] - f.pose.y) for f in frames])
         assert np.abs(offset).max() <= 18 + 1e-3
@@ -95,10 +97,13 @@ def test_manifest_has_fifty_towns_of_forty_frames_for_each_split() -> None:
     assert centre.mean() == pytest.approx(13.8, abs=0.4)
 
 
-def test_manifest_is_what_this_machine_makes() -> None:
-    entries = json.loads(path_of("town-v1").read_text())["towns"]
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_manifest_is_what_this_machine_makes(edition: Edition) -> None:
+    entries = json.loads(path_of(edition).read_text())["towns"]
     for entry in (entries[0], entries[77]):
-        check(entry)  # geometry to 1 mm; the pictures' bytes may differ between library versions
+        check(
+            entry, edition
+        )  # geometry to 1 mm; the pictures' bytes may differ between library versions
 
 
 def test_a_changed_town_is_noticed() -> None:

@@ -145,11 +145,13 @@ def test_training_is_judged_on_the_editions_asked_for(
     monkeypatch.chdir(cache)  # where the towns are rendered into
     view, loading = replace(CUT, ground_width=24, ground_height=16), Loading(2, 0, 0)
     towns = Towns({"town-v2": 3.0, "town-v1": 1.0}, 0.1, None, 1, 2)
-    samples = StreamSamples(Recorder(view), loading, towns)
+    model = Recorder(view)
+    model.tells_no_match = True
+    samples = StreamSamples(model, loading, towns)
     judged = [samples.held_out[k] for k in range(len(samples.held_out))]
     assert [sample.height_error != 0 for sample in judged] == [True, True, False, False]
     assert samples.about["towns"] == {"town-v2": 0.75, "town-v1": 0.25}
-    one = StreamSamples(Recorder(view), loading, replace(towns, held_out=["town-v1"]))
+    one = StreamSamples(model, loading, replace(towns, held_out=["town-v1"]))
     assert len(one.held_out) == 2 and one.about["validated_on"] == ["town-v1"]
     with pytest.raises(ValueError, match="'town-v2-other' is kept from training"):
         StreamSamples(Recorder(view), loading, Towns({"town-v2-other": 1.0}))

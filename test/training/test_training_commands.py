@@ -35,6 +35,17 @@ PANORAMA = COMPACT + CELLS + "--data.reader plain "
         (train.main, "--out OUT", "model"),
         (train.main, "--config MISSPELT", "sampels"),
         (train.main, "--config BROKEN", "BROKEN.yaml"),
+        (
+            train.main,
+            "--model cvml --out OUT --settings.view compact-front "
+            "--settings.backbone vgg16-compact --settings.cells 12 --no_match_share 0.1",
+            "CVML, as set, does not learn to tell",
+        ),
+        (
+            train.main,
+            PLAIN + "--root . --epochs 1 --no_match_share 0.1",
+            "none of them beside data",
+        ),
         (train.main, "--model bev --out OUT --data.reader vigour --root .", "one of cvact"),
         (train.main, "--model bev --out OUT --data.root .", "no reader given"),
         (train.main, VIGOR + "--root gone", "gone"),

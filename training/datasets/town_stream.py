@@ -209,14 +209,18 @@ class TownStream(IterableDataset[Sample]):
         self, sample: Sample, pool: Sequence[_OpenTown], rng: np.random.Generator
     ) -> NDArray[np.uint8] | None:
         """Return a map of another place, as a prior that is far off gives it; None: none found."""
-        reach = self.view.output_size * self.view.output_gsd / 2 * math.sqrt(2) + FAR
+        half = self.view.output_size * self.view.output_gsd / 2
+        reach = half * math.sqrt(2) + FAR
         for _ in range(TRIES):
             other = pool[int(rng.integers(len(pool)))]
             pose = other.poses[int(rng.integers(len(other.poses)))]
-            away = math.hypot(*(sample.position - (pose.x, pose.y)))
-            if other.town.seed == sample.group and away < reach:
+            # As far off the street as a right sample's map, or that would tell them apart.
+            east, north = rng.uniform(-half, half, 2)
+            prior = PriorError(float(east), float(north), sample.yaw)
+            middle = (pose.x + prior.east, pose.y + prior.north)
+            if other.town.seed == sample.group and math.dist(sample.position, middle) < reach:
                 continue
-            grid = heatmap_grid(self.view, pose, PriorError(0.0, 0.0, sample.yaw))
+            grid = heatmap_grid(self.view, pose, prior)
             return other.source.crop(aerial_grid(grid, self.view))
         return None
 

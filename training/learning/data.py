@@ -132,6 +132,11 @@ class StreamSamples(Samples):
         if few or model.drawing() is not None:
             wish = few or f"{type(model).__name__} draws its batches by place"
             raise ValueError(f"the stream of towns gives single random frames; {wish}: give data")
+        if towns.no_match_share and not model.tells_no_match:
+            raise ValueError(
+                f"no_match_share {towns.no_match_share}: {type(model).__name__}, as set, does not "
+                "learn to tell pictures of two places: expected 0"
+            )
         self.view, self.loading, self.towns = view, loading, towns
         learned = shares(towns.editions)
         judged = towns.held_out or list(learned)

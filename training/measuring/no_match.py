@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from cross_view_localizer.belief.calibration import Calibration
+from cross_view_localizer.belief.calibration import SURE, Calibration
 from cross_view_localizer.localizer_config import LocalizerConfig
 from cross_view_localizer.models.contract import Answer
 from training.measuring import metrics
 
 GATE = LocalizerConfig.max_no_match
 PASSING = 0.96  # of the right pairs, on every look
-# A network that is sure to the last bit still has finite log-odds.
-SMALLEST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -86,5 +84,5 @@ def assess_no_match(one: Told, calibration: Calibration) -> dict[str, float]:
 
 
 def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    kept = np.clip(probability, SURE, 1 - SURE)
     return np.asarray(np.log(kept) - np.log1p(-kept))

@@ -1,7 +1,8 @@
 """town-v2-other: rings with spokes, or meandering roads with dead ends, and wide plots.
 
-None of its rules occurs in the other editions: neither the meshes nor the widths of lanes nor the
-distances of houses. It stands for a world that training has not seen.
+Its plan, its marks and, for each class of street, its widths of lanes occur in no other edition;
+the distances of houses overlap in part, and medians, tracks and roundabouts are built alike. It
+stands for a world that training has not seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0's trunk (Tan and Le, ICML 2019; "lite": no squeeze, ReLU6) to stride 16.
 
 Its normalisation is frozen, so it is folded into the convolutions: a convolution with a bias, then
-ReLU6. ``training.weights.imagenet`` brings the weights learned on ImageNet into this form.
+ReLU6. ``training.weights.lite0`` brings the weights learned on ImageNet into this form.
 """
 
 from __future__ import annotations

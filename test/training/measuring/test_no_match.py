@@ -53,6 +53,13 @@ def test_a_saturated_network_fits_too(sure: float) -> None:
     assert assess_no_match(one, fitted) == {"right_passing": 1.0, "wrong_passing": 0.0, "auc": 1.0}
 
 
+def test_right_pairs_that_a_saturated_network_calls_wrong_pass_as_well() -> None:
+    """One in ten is told to be wrong for certain: 96 % pass all the same, and others with them."""
+    right = np.where(np.arange(200) % 10 == 0, 1.0, 0.1)
+    fitted = fit_no_match({"": Told(right, np.full(200, 0.9))}, Calibration())
+    assert assess_no_match(Told(right, np.full(200, 0.9)), fitted)["right_passing"] >= 0.96
+
+
 def test_models_that_do_not_tell_are_left_alone() -> None:
     silent = Answer(np.zeros((1, 2, 2), np.float32), np.zeros(1))
     assert told([silent], [None]) is None

@@ -1,4 +1,8 @@
-"""How town-v2-other looks: a world whose materials, light and cameras town-v2 does not have."""
+"""How town-v2-other looks: a world whose materials town-v2 does not have.
+
+Its light, cameras' optics and surveys differ in tendency; their ranges overlap with town-v2's, and
+cameras are mounted alike.
+"""
 
 from __future__ import annotations
 
