@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -174,6 +175,20 @@ def test_telling_strangers_counts_both_kinds_by_half() -> None:
     assert float(sure) < 1e-6
     missed = losses.no_match(torch.tensor([4.0, 30.0]), torch.full((3,), 30.0), batch)
     torch.testing.assert_close(missed, torch.tensor(math.log1p(math.exp(4.0)) / 2))
+
+
+@pytest.mark.parametrize(("count", "strangers"), [(1, 0.5), (2, 0.0)])
+def test_a_sample_is_no_stranger_to_itself(count: int, strangers: float) -> None:
+    model = BevModel(**{**TELLS, "encoder": "pyramid", "widths": (8, 8, 16, 16), "merged": 16})
+    model.objective = replace(model.objective, strangers=strangers)
+    terms = model.loss(batch_of(model, count), 0.5)
+    assert torch.isfinite(terms["loss"]) and terms["no_match"] < math.log(3)
+    with torch.no_grad():
+        found = model._strangers(
+            model.encode_aerial(batch_of(model, count).aerial),
+            model.encode_ground(ground_of(model, count)),
+        )
+    assert len(found) == 0
 
 
 def test_a_batch_of_strangers_alone_still_has_a_loss() -> None:

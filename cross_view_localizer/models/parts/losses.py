@@ -189,7 +189,7 @@ def no_match(logits: Tensor, strangers: Tensor, batch: Batch) -> Tensor:
     right = functional.softplus(logits.float()) * same
     wrong = functional.softplus(-logits.float()) * (1 - same)
     others = functional.softplus(-strangers.float())
-    away = (wrong.sum() + others.sum()) / (len(strangers) + (1 - same).sum())
+    away = (wrong.sum() + others.sum()) / (len(strangers) + (1 - same).sum()).clamp(min=1.0)
     return (right.sum() / same.sum().clamp(min=1.0) + away) / 2
 
 
