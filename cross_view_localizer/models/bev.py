@@ -256,8 +256,13 @@ class BevModel(CrossViewModel):
             return terms | {"loss": terms["place"] + weighted}
 
     def _strangers(self, aerial: AerialCode, ground: GroundCode) -> Tensor:
-        """Return the no-match logits of some aerial pictures with the next sample's camera."""
+        """Return the no-match logits of some aerial pictures with the next sample's camera.
+
+        None of a sample that is alone.
+        """
         count = math.ceil(len(ground.tilt) * self.objective.strangers)
+        if len(ground.tilt) < 2 or not count:
+            return ground.tilt.new_zeros(0)
         others = GroundCode(*(part.roll(-1, 0)[:count] for part in ground))
         return self._matched(AerialCode(*(part[:count] for part in aerial)), others).no_match
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,6 +176,20 @@ def test_neighbours_are_no_strangers() -> None:
     assert losses.apart(unknown).tolist() == [1.0, 1.0, 1.0]
     logits = torch.tensor([-30.0, -30.0, -30.0])
     assert float(losses.no_match(logits, torch.tensor([-9.0, 30.0]), batch)) < 1e-6
+
+
+@pytest.mark.parametrize(("count", "strangers"), [(1, 0.5), (2, 0.0)])
+def test_a_sample_is_no_stranger_to_itself(count: int, strangers: float) -> None:
+    model = BevModel(**SMALL)
+    model.objective = replace(model.objective, strangers=strangers)
+    terms = model.loss(batch_of(model, count), 0.5)
+    assert torch.isfinite(terms["loss"]) and terms["no_match"] < math.log(3)
+    with torch.no_grad():
+        found = model._strangers(
+            model.encode_aerial(batch_of(model, count).aerial),
+            model.encode_ground(ground_of(model, count)),
+        )
+    assert len(found) == 0
 
 
 def test_a_batch_of_strangers_alone_still_has_a_loss() -> None:

@@ -11,8 +11,10 @@ import pytest
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from cross_view_localizer.views import View
+from training.datasets import town_cache
 from training.datasets.pair import DatasetError
 from training.datasets.town import TownReader, benchmark
+from training.town import manifest
 from training.town.drive import write_map
 from training.town.manifest import load
 from training.town.town import Town
@@ -121,3 +123,28 @@ def test_mistakes_end_in_one_line(cache: Path) -> None:
     ):
         with pytest.raises(DatasetError, match="expected"):
             TownReader(cache=cache, **(SMALL | options))  # type: ignore[arg-type]
+
+
+def test_a_later_editions_cache_follows_its_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of before a change are not taken for what the changed towns look like."""
+    listed = tmp_path / "listed.json"
+    monkeypatch.setattr(manifest, "path_of", lambda edition: listed)
+
+    def folders() -> tuple[Path, Path]:
+        later, first = town_cache.Recipe(edition="town-v2"), town_cache.Recipe()
+        return town_cache.folder_of(tmp_path, later, 7), town_cache.folder_of(tmp_path, first, 7)
+
+    listed.write_text("{}")
+    before = folders()
+    assert folders() == before
+    listed.write_text('{"changed": 1}')
+    after = folders()
+    assert after[0] != before[0] and after[1] == before[1]
+
+
+@pytest.mark.parametrize("towns", [range(100_010, 0, -100), range(99_990, 100_010)])
+def test_no_end_of_a_range_of_training_towns_is_a_kept_one(tmp_path: Path, towns: range) -> None:
+    with pytest.raises(ValueError, match="is kept for validation"):
+        TownReader("train", towns=towns, frames=1, cache=tmp_path)

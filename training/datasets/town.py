@@ -274,7 +274,8 @@ def _poses(
 ) -> tuple[dict[int, Sequence[CameraPose] | None], dict[tuple[int, int], BenchmarkFrame]]:
     """Return seed → poses (None: drawn from the stream), and the benchmark's frames."""
     if split is None:
-        check_training_seed(towns[-1])
+        check_training_seed(min(towns))
+        check_training_seed(max(towns))
         return {seed: None for seed in towns}, {}
     groups: dict[int, list[BenchmarkFrame]] = {}
     for one in load(split, edition):

@@ -4,6 +4,7 @@ does not render the same pictures again. The folder is never committed and may b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from cross_view_localizer.geo import Datum
 from cross_view_localizer.grid import Grid
 from cross_view_localizer.map.satellite_map import SatelliteMap
 from training.datasets.aerial_source import AerialSource
+from training.town import manifest
 from training.town.drive import write_map
 from training.town.editions import Edition
 from training.town.poses import CameraPose
@@ -136,11 +138,19 @@ def _stack(images: Sequence[Picture]) -> Picture:
 
 
 def folder_of(cache: Path, recipe: Recipe, seed: int) -> Path:
-    """Return where a town lies: one folder per recipe and seed."""
+    """Return where a town lies: one folder per recipe and seed.
+
+    town-v1 is fixed. Later editions' folders also carry a digest of their manifest, which holds
+    digests of pictures: what was rendered before a change is not taken for what is made now.
+    """
     named = asdict(recipe)
     edition, whole = named.pop("edition"), named.pop("whole")
     text = "-".join(str(value) for value in named.values())
-    return cache / f"{edition}-{text}{'-whole' * whole}" / str(seed)
+    name = f"{edition}-{text}{'-whole' * whole}"
+    listed = manifest.path_of(edition)
+    if edition != "town-v1" and listed.is_file():
+        name += f"-{hashlib.sha256(listed.read_bytes()).hexdigest()[:8]}"
+    return cache / name / str(seed)
 
 
 def prepare(
