@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def fit_calibration(
 
     Args:
         weights: the file to change.
-        editions: of the town benchmark, such as "[town-v1,town-v2]"; None: town-v1.
+        editions: of the town benchmark, such as "[town-v1,town-v2]"; None: those that the weights
+            were trained on.
         data: "reader": its name, and its options; None: the calibration towns.
         root: of the dataset, where it is not among the options.
         split: of the reader; datasets without one for calibration have "validation".
@@ -58,11 +60,10 @@ def fit_calibration(
     """
     torch.set_num_threads(threads)
     loaded = weights_file.load(weights)
-    view = loaded.model.view
     readers = looks_of(
-        view,
+        loaded.model.view,
         split,
-        editions,
+        editions if editions or data else learned_editions(loaded.metadata),
         data,
         root=root,
         size=(towns, frames),
@@ -88,6 +89,12 @@ def fit_calibration(
     }
     state = {name: tensor.cpu() for name, tensor in loaded.model.state_dict().items()}
     weights_file.save(weights, loaded.name, loaded.config, state, metadata, chosen)
+
+
+def learned_editions(metadata: Mapping[str, Any]) -> list[str] | None:
+    """Return the editions of the towns that weights were trained on; None: they do not say."""
+    towns = metadata.get("towns")
+    return [towns] if isinstance(towns, str) else list(towns or ()) or None
 
 
 def main() -> None:

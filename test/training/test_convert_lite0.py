@@ -12,6 +12,7 @@ from torch.nn import functional
 from cross_view_localizer.models import weights
 from cross_view_localizer.models.bev import BevModel
 from cross_view_localizer.models.parts.lite0 import BLOCKS, TAPS, Lite0
+from training.learning.start import warm_start
 from training.weights import lite0
 
 
@@ -75,6 +76,10 @@ def test_start_fills_both_encoders_and_names_its_source(tmp_path: Path) -> None:
     torch.testing.assert_close(model.ground_net.stem.conv.weight[:, :3].cpu(), stem)
     torch.testing.assert_close(model.aerial_net.stem.conv.weight.cpu(), stem)
     assert "Apache-2.0" in loaded.metadata["derived_from"][0]
+    # What goes on from it is derived from it too.
+    about, _ = warm_start(model, out, {"seeds": [1]}, same=False)
+    assert about["derived_from"] == loaded.metadata["derived_from"]
+    assert about["started_from"] == "start.safetensors" and about["seeds"] == [1]
 
 
 def test_a_state_of_another_network_is_refused() -> None:

@@ -122,6 +122,24 @@ def test_a_map_of_elsewhere_has_no_street_in_its_very_middle() -> None:
     assert np.std(middles, axis=0).min() > 8.0  # evenly within 24 m is 13.9
 
 
+def test_a_map_of_elsewhere_is_painted_like_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter(["town-v1", "town-v2", "town-v2"] * 20)
+
+    def opened(self: TownStream, rng: np.random.Generator) -> Any:
+        return SimpleNamespace(town=SimpleNamespace(edition=next(looks)), order=[0])
+
+    def varied(self: TownStream, sample: str, pool: list[Any], rng: np.random.Generator) -> Any:
+        return sample, {one.town.edition for one in pool}
+
+    monkeypatch.setattr(TownStream, "_open", opened)
+    monkeypatch.setattr(TownStream, "_draw", lambda self, one, rng: one.town.edition)
+    monkeypatch.setattr(TownStream, "_varied", varied)
+    stream: Any = iter(TownStream(VIEW, 0, no_match_share=0.1))
+    asked = [next(stream) for _ in range(30)]
+    assert {look for look, _ in asked} == {"town-v1", "town-v2"}
+    assert all(pool == {look} for look, pool in asked)
+
+
 def test_another_town_is_always_elsewhere() -> None:
     side = Grid(600, 600, 0.2, (0.0, 0.0), math.pi / 2)
     pose = [CameraPose(0.0, 0.0, 0.3, "street")]

@@ -14,7 +14,6 @@ from training.town.audit import Audit, audit
 from training.town.conventions import KNOWN, OTHER
 from training.town.editions import EDITIONS, Edition, rules_of
 from training.town.manifest import BenchmarkFrame
-from training.town.oracle import Oracle
 from training.town.plan import Plan, draw_plan
 from training.town.poses import PoseSampler
 from training.town.shapes import AERIAL, BOTH, CAMERA, Soup
@@ -175,23 +174,16 @@ def _frames(edition: Edition, seeds: range, each: int) -> Iterator[BenchmarkFram
             yield BenchmarkFrame(seed, index, pose, (pose.x + east, pose.y + north), 0.0)
 
 
-def _fair(result: Audit) -> None:
+def _fair(result: Audit, least: float) -> None:
     for naive in (result.histogram, result.balanced, result.edges):
-        assert result.ratio(naive) >= 0.7, result.table()
+        assert result.ratio(naive) >= least, result.table()
     assert np.median(result.oracle) <= 0.5 and (result.oracle < 3).mean() >= 0.9, result.table()
 
 
 @pytest.mark.parametrize("edition", NEW)
-def test_an_oracle_localizes_in_the_new_editions(edition: Edition) -> None:
-    errors = []
-    for seed in (100_000, 100_001):
-        town = Town(seed, edition)
-        oracle = Oracle(town)
-        for f in _frames(edition, range(seed, seed + 1), 5):
-            truth = np.empty((160, 240, 4), np.float32)
-            town.render(f.pose, "pinhole", 240, 160, "validation", f.index, truth=truth)
-            errors.append(oracle.locate(f.pose, f.prior, truth).error)
-    assert np.median(errors) <= 0.5 and np.mean(np.array(errors) < 3) >= 0.9
+def test_an_oracle_localizes_in_the_new_editions_and_a_cheap_cue_does_not(edition: Edition) -> None:
+    """Of so few frames a leak is told from none, the bound itself from many in the slow test."""
+    _fair(audit(_frames(edition, range(100_000, 100_003), 6), edition), least=0.5)
 
 
 @pytest.mark.slow
@@ -199,7 +191,7 @@ def test_an_oracle_localizes_in_the_new_editions(edition: Edition) -> None:
 def test_leaks_and_solvability_of_the_new_editions_on_many_towns(edition: Edition) -> None:
     result = audit(_frames(edition, range(100_000, 100_030), 8), edition)
     print(result.table())
-    _fair(result)
+    _fair(result, least=0.7)
 
 
 @pytest.mark.slow

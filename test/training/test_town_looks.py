@@ -58,6 +58,26 @@ def test_what_each_view_draws_says_nothing_about_the_other(look: Appearance) -> 
     assert abs(np.asarray(np.corrcoef(seasons))[0, 1]) <= 0.2
 
 
+def test_a_town_draws_its_two_views_from_streams_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn_from: dict[str, set[int]] = {"aerial": set(), "scenery": set()}
+    for module, streams in drawn_from.items():
+
+        def recorded(
+            look: Appearance, rng: np.random.Generator, streams: set[int] = streams
+        ) -> Wardrobe:
+            # What a PCG64 adds at each step tells its stream, however far it is drawn.
+            streams.add(rng.bit_generator.state["state"]["inc"])
+            return Wardrobe(look, rng)
+
+        monkeypatch.setattr(f"training.town.{module}.Wardrobe", recorded)
+    fresh = Town(5, "town-v2")
+    assert fresh.aerial.any()
+    fresh.render(fresh.poses(1)[0], "pinhole", 48, 32, "train", 0)
+    assert all(drawn_from.values()) and drawn_from["aerial"].isdisjoint(drawn_from["scenery"])
+
+
 def _materials(look: Appearance) -> list[tuple[str, tuple[Paint, ...]]]:
     asphalt, pavement = look.ground[k.ASPHALT], look.ground[k.PAVEMENT]
     walls = tuple(f.paint for f in look.walls)

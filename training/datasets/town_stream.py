@@ -158,7 +158,9 @@ class TownStream(IterableDataset[Sample]):
             if len(pool) < self.pool:
                 pool.append(self._open(rng))
             index = int(rng.integers(len(pool)))
-            yield self._varied(self._draw(pool[index], rng), pool, rng)
+            # A map of another look with this look's picture would be told by the paint.
+            alike = [one for one in pool if one.town.edition == pool[index].town.edition]
+            yield self._varied(self._draw(pool[index], rng), alike, rng)
             if not pool[index].order:
                 pool.pop(index)
 

@@ -34,7 +34,9 @@ def warm_start(
     network.load_state_dict(fitting, strict=False)
     print(f"{start}: {len(fitting)} of {len(own)} tensors taken")
     if not same:
-        return about | {"started_from": start.name}, float("inf")
+        # Whose work it is derived from outlasts every stage.
+        kept = {key: earlier[key] for key in ("derived_from",) if key in earlier}
+        return about | kept | {"started_from": start.name}, float("inf")
     seeds = [*earlier.get("seeds", []), *about["seeds"]]
     best = earlier.get("validation", {}).get(choose_by, float("inf"))
     return earlier | about | {"seeds": seeds}, float(best)

@@ -110,7 +110,7 @@ class Rows(Dataset[Asked]):
             whatever its metres per pixel, as the papers do.
         noise: of the heading that the method is told.
         shuffled: the control: each row gets the camera's picture of the row half the "set", or
-            half its "group", away.
+            half its "group", away; the next row's, where a group has only one.
         limit: at most so many rows, drawn once and for all; None takes all.
         config: of the Localizer.
 
@@ -286,5 +286,6 @@ def _others(reader: Reader, shuffled: Shuffled) -> NDArray[np.intp] | None:
     groups = np.array([reader.label(index).group for index in range(count)])
     for name in np.unique(groups):
         rows = np.flatnonzero(groups == name)
-        others[rows] = np.roll(rows, -(len(rows) // 2))
+        alone = len(rows) == 1  # else it would get its own picture
+        others[rows] = (rows + 1) % count if alone else np.roll(rows, -(len(rows) // 2))
     return others

@@ -68,6 +68,30 @@ def test_any_readers_held_out_split_calibrates(
 
 
 @pytest.mark.parametrize(
+    ("metadata", "editions"),
+    [
+        ({"towns": {"town-v2": 0.8, "town-v1": 0.2}}, ["town-v2", "town-v1"]),
+        ({"towns": "town-v1"}, ["town-v1"]),
+        ({"data": {"dataset": "plain"}}, None),
+    ],
+)
+def test_without_being_told_it_fits_on_the_towns_of_training(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, metadata: dict[str, Any], editions: Any
+) -> None:
+    asked: list[Any] = []
+
+    def looks_of(view: Any, split: str, editions: Any, *_: Any, **__: Any) -> None:
+        asked.append(editions)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(fit_calibration, "looks_of", looks_of)
+    save(weights, metadata)
+    with pytest.raises(ValueError, match="seen"):
+        fit_calibration.fit_calibration(weights)
+    assert asked == [editions]
+
+
+@pytest.mark.parametrize(
     ("trained", "words", "said"),
     [
         ("", (), "no split 'calibration' to fit on: expected one of validation"),

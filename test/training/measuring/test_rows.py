@@ -175,6 +175,9 @@ def test_shuffled_takes_another_rows_ground_picture() -> None:
     assert brightness(Rows(reader, model, shuffled="set")) == [120, 150, 200, 50, 70, 100]
     # Even and odd rows are a group each, of three.
     assert brightness(Rows(reader, model, shuffled="group")) == [100, 120, 150, 200, 50, 70]
+    # Groups of two, of one and of one.
+    few = BlobReader([(0.0, 0.0)] * 4, sure=[50, 70, 100, 120], groups=3)
+    assert brightness(Rows(few, model, shuffled="group")) == [120, 100, 120, 50]
     with pytest.raises(ValueError, match="expected at least two to shuffle"):
         Rows(BlobReader(), model, shuffled="set")
 
