@@ -53,8 +53,8 @@ def town() -> Town:
     return Town(SEED, "town-v2")
 
 
-def reader_of(view: View, cache: Path, stated_height: float = 1.0) -> TownReader:
-    return benchmark(view, "validation", 1, FRAMES, cache, 1, "town-v2", stated_height)
+def reader_of(view: View, cache: Path) -> TownReader:
+    return benchmark(view, "validation", 1, FRAMES, cache, 1, "town-v2")
 
 
 def rendered(town: Town, view: View, index: int) -> GroundFrame:
@@ -115,18 +115,6 @@ def test_town_v1_is_exactly_calibrated_and_its_labels_are_the_cameras(tmp_path: 
     seen = reader.ground(label)
     assert seen.true_height == seen.height
     assert np.load(label.ground_file.with_name("cameras.npy")).shape == (2, 28)
-
-
-def test_a_height_can_be_stated_wrongly_on_purpose(cache: Path) -> None:
-    right, wrong = (reader_of(PADDED, cache, factor) for factor in (1.0, 1.1))
-    a, b = (sample_of(one, one.label(0), PADDED, "metric") for one in (right, wrong))
-    assert b.height == pytest.approx(1.1 * a.height)
-    assert b.height_error == pytest.approx(a.height_error - math.log(1.1))
-    np.testing.assert_array_equal(a.ground, b.ground)
-    assert right.rows == wrong.rows  # nothing is rendered twice
-    assert wrong.tags["stated height"] == "x1.1" and dict(right.tags) != dict(wrong.tags)
-    with pytest.raises(DatasetError, match="stated_height 0: expected a factor above 0"):
-        reader_of(PADDED, cache, 0)
 
 
 def test_editions_are_told_apart_and_the_kept_one_trains_nobody(cache: Path) -> None:

@@ -64,7 +64,6 @@ class TownReader(Reader):
             the stated extrinsics put the camera, except those for training, which are where it is.
         whole: pinhole pictures are to lie within the view, as padded ones do; otherwise they fill
             it, and are cut.
-        stated_height: factor on every height that a calibration says.
 
     Raises:
         DatasetError: options that make no sense, or an edition kept from training; one line.
@@ -88,7 +87,6 @@ class TownReader(Reader):
         workers: int = 1,
         edition: Edition = "town-v1",
         whole: bool = False,
-        stated_height: float = 1.0,
     ) -> None:
         if area not in get_args(Area) or tiles not in TILES:
             raise DatasetError(
@@ -99,8 +97,6 @@ class TownReader(Reader):
         if held_out and split not in ("validation", "calibration", "test"):
             raise DatasetError(f"split {split!r}: expected validation, calibration or test")
         _check_edition(edition, area)
-        if not stated_height > 0:
-            raise DatasetError(f"stated_height {stated_height}: expected a factor above 0")
         towns = range(towns) if isinstance(towns, int) else towns
         if not towns or frames < 1:
             raise DatasetError(
@@ -110,7 +106,6 @@ class TownReader(Reader):
         self.kept_for = "" if area == "train" else split if held_out else "same-area tests"
         self.mapped = area == "benchmark"
         self.tile, self.north_up, self.kind = tile, north_up, ground
-        self.stated_height = stated_height
         self.side = round(tile / gsd)
         self.picks = TILES[tiles]
         self.each = 1 if area == "train" else len(self.picks)
@@ -138,8 +133,6 @@ class TownReader(Reader):
         }
         if self.mapped:
             self.tags |= {"tiles": "none", "resolution": "0.2 m/px", "orientation": "+-5 deg"}
-        if stated_height != 1:
-            self.tags["stated height"] = f"x{stated_height:g}"
         if light is not None:
             self.tags["light"] = "day " + ", ".join(str(day) for day in days)
 
@@ -210,9 +203,8 @@ class TownReader(Reader):
             camera = Camera("equirectangular", width, height)
         else:
             camera = Camera("pinhole", width, height, known.matrix)
-        stated = known.height * self.stated_height
         return GroundPicture(
-            image, camera, known.rotation, stated, known.true_rotation, known.true_height
+            image, camera, known.rotation, known.height, known.true_rotation, known.true_height
         )
 
     def _camera(self, folder: Path, frame: int) -> Calibrated:
@@ -229,13 +221,12 @@ def benchmark(
     cache: str | Path | None = None,
     workers: int = 1,
     edition: Edition = "town-v1",
-    stated_height: float = 1.0,
 ) -> TownReader:
     """Return the benchmark's frames, rendered at the size that a view wants.
 
     Args:
         towns: the first so many of the split's 50, or which of them.
-        edition, stated_height: as for `TownReader`.
+        edition: as for `TownReader`.
     """
     return TownReader(
         "benchmark",
@@ -249,7 +240,6 @@ def benchmark(
         workers=workers,
         edition=edition,
         whole=view.pad,
-        stated_height=stated_height,
     )
 
 
