@@ -15,6 +15,7 @@ from training.datasets.pair import Label
 from training.datasets.town import TownReader, benchmark
 from training.measuring import summary
 from training.measuring.columns import Columns
+from training.measuring.disturbed import Disturbance, DisturbedRows
 from training.measuring.records import Record
 from training.measuring.rows import Rows
 from training.town.editions import Edition
@@ -89,15 +90,15 @@ def test_another_frames_picture_is_told(
     assert right > 0.85 and wrong < 0.35
 
 
-def test_a_height_stated_wrong_by_a_tenth_costs_little(model: LoadedModel, cache: Path) -> None:
-    def median(stated: float) -> float:
-        reader = benchmark(
-            model.model.view, "validation", TOWNS, FRAMES, cache, 1, "town-v2", stated
-        )
-        return float(np.median([one.mode_error for one in Rows(reader, model, "metric").run()]))
-
-    right = median(1.0)
-    assert median(0.9) < 1.25 * right and median(1.1) < 1.25 * right
+def test_a_height_stated_wrong_by_a_tenth_costs_little(
+    model: LoadedModel, edition: Edition, reader: TownReader, records: list[Record]
+) -> None:
+    if edition != "town-v2":
+        pytest.skip("town-v1's heights are exact, and those of the other look near town-v2's")
+    right = np.median([one.mode_error for one in records])
+    for factor in (0.9, 1.1):
+        rows = DisturbedRows(reader, model, Disturbance("height", height=factor))
+        assert np.median([one.mode_error for one in rows.run()]) < 1.25 * right
 
 
 class FiveMetresOff(TownReader):
