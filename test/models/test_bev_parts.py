@@ -124,6 +124,18 @@ def test_the_height_is_never_moved_beyond_reason() -> None:
     assert found.abs().max() <= MOST_HEIGHT_ERROR + 1e-6
 
 
+def test_the_height_is_read_off_the_road_and_not_off_what_is_padded_below_it() -> None:
+    head = HeightError(8)
+    coarse = torch.rand(1, 8, 20, 36, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(1, 1, 160, 288)
+    mask[:, :, 112:] = 0
+    other = coarse.clone()
+    other[:, :, 16:] += 5.0  # further below the picture than a convolution reaches
+    told = (mask, torch.full((1,), 1.6), torch.full((1,), 100.0))
+    torch.testing.assert_close(head(coarse, *told), head(other, *told))
+    assert float((head(coarse, None, *told[1:]) - head(other, None, *told[1:])).abs()) > 1e-3
+
+
 def test_what_lies_under_the_mask_changes_nothing() -> None:
     model = BevModel(**SMALL).eval()
     ground = ground_of(model)

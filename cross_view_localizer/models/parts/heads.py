@@ -43,8 +43,10 @@ class HeightError(nn.Module):
         """
         mixed = F.relu(self.mix(coarse))
         near = mixed[:, :, mixed.shape[2] // 2 :]  # the road in front
+        below = None if mask is None else mask[:, :, mask.shape[2] // 2 :]
         told = torch.stack([height.log(), (focal / 100.0).log()], dim=1).to(mixed.dtype)
-        found = self.read(torch.cat([masked_mean(mixed, mask), near.mean(dim=(2, 3)), told], dim=1))
+        means = [masked_mean(mixed, mask), masked_mean(near, below), told]
+        found = self.read(torch.cat(means, dim=1))
         return MOST_HEIGHT_ERROR * torch.tanh(found[:, 0].float())
 
 
