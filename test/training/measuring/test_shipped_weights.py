@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,11 +21,32 @@ from training.measuring.rows import Rows
 from training.town.editions import Edition
 
 TOWNS, FRAMES = range(20, 24), 12
-# Median and mean error, metres; the last is the look that nobody trained on.
-FLOORS: dict[Edition, tuple[float, float]] = {
-    "town-v1": (2.0, 5.0),
-    "town-v2": (2.5, 6.0),
-    "town-v2-other": (3.5, 8.0),
+
+
+class Floor(NamedTuple):
+    """Median, mean and median lateral error, metres; the least share of right pictures that is
+    published, and the largest of another frame's.
+    """
+
+    median: float
+    mean: float
+    lateral: float
+    right: float
+    wrong: float
+
+
+# The last look is the one that nobody trained on.
+FLOORS: dict[str, dict[Edition, Floor]] = {
+    "pinhole": {
+        "town-v1": Floor(1.8, 4.0, 0.7, 0.75, 0.3),
+        "town-v2": Floor(3.0, 6.5, 0.9, 0.5, 0.35),
+        "town-v2-other": Floor(8.0, 11.0, 2.0, 0.3, 0.35),
+    },
+    "panorama": {
+        "town-v1": Floor(1.0, 2.0, 0.6, 0.9, 0.25),
+        "town-v2": Floor(1.4, 3.0, 0.7, 0.85, 0.3),
+        "town-v2-other": Floor(2.5, 6.0, 1.0, 0.7, 0.4),
+    },
 }
 
 
@@ -34,7 +55,7 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
     return load(request.param)
 
 
-@pytest.fixture(scope="module", params=FLOORS)
+@pytest.fixture(scope="module", params=FLOORS["pinhole"])
 def edition(request: pytest.FixtureRequest) -> Edition:
     chosen: Edition = request.param
     return chosen
@@ -60,14 +81,17 @@ def figures_of(records: list[Record]) -> dict[str, Any]:
     return summary.summary([Columns.of(map(asdict, records))], draws=50)
 
 
-def test_errors_stay_below_their_floor(edition: Edition, records: list[Record]) -> None:
+@pytest.fixture
+def floor(model: LoadedModel, edition: Edition) -> Floor:
+    return FLOORS[model.model.view.ground][edition]
+
+
+def test_errors_stay_below_their_floor(floor: Floor, records: list[Record]) -> None:
     figures = figures_of(records)
-    median, mean = FLOORS[edition]
     assert figures["frames"] == len(TOWNS) * FRAMES
-    assert figures["mode_error"]["median"] < median
-    assert figures["mode_error"]["mean"] < mean
-    assert figures["mode_error"]["median"] < 0.2 * figures["centre_only"]["median"]
-    assert figures["lateral"]["median"] < 0.9
+    assert figures["mode_error"]["median"] < floor.median
+    assert figures["mode_error"]["mean"] < floor.mean
+    assert figures["lateral"]["median"] < floor.lateral
     assert abs(figures["lateral"]["bias"]) < 0.7
 
 
@@ -83,11 +107,11 @@ def test_the_covariance_tells_the_error(model: LoadedModel, records: list[Record
 
 
 def test_another_frames_picture_is_told(
-    model: LoadedModel, reader: TownReader, records: list[Record]
+    model: LoadedModel, reader: TownReader, records: list[Record], floor: Floor
 ) -> None:
     shuffled = list(Rows(reader, model, "metric", shuffled="group").run())
     right, wrong = (figures_of(rows)["gated"]["share"] for rows in (records, shuffled))
-    assert right > 0.85 and wrong < 0.35
+    assert right > floor.right and wrong < floor.wrong
 
 
 def test_a_height_stated_wrong_by_a_tenth_costs_little(
