@@ -8,12 +8,12 @@ from cross_view_localizer.models.bev import BevModel, BevObjective
 from training.datasets.sample import collate
 from training.datasets.town_stream import TownStream
 
-STEPS = 36
+STEPS = 48
 
 
 def test_the_geometric_model_learns_eight_samples_by_heart() -> None:
     torch.manual_seed(0)
-    model = BevModel()
+    model = BevModel(encoder="pyramid")
     model.objective = BevObjective(sigma_start=1.0)
     stream = TownStream(model.view, seed=5, frames=8, uses=1, pool=1)
     batch = collate(list(islice(iter(stream), 8)))

@@ -28,7 +28,8 @@ def test_the_crosses_stand_at_truth_and_answer() -> None:
     mass[10, 80] = 1.0
     truth = np.array([-12.0, 20.0], np.float32)
     drawn = panel(view, aerial, ground, mass, truth)
-    assert drawn.shape == (SIDE, SIDE + round(SIDE * 1.5) + SIDE, 3)
+    camera = round(SIDE * view.ground_width / view.ground_height)
+    assert drawn.shape == (SIDE, SIDE + camera + SIDE, 3)
     scale = SIDE / view.aerial_size
     ahead = view.aerial_ahead / view.aerial_gsd
     expected = (truth + [0, ahead] + view.aerial_size / 2) * scale - 0.5

@@ -24,28 +24,32 @@ TOWNS, FRAMES = range(20, 24), 12
 
 
 class Floor(NamedTuple):
-    """Median, mean and median lateral error, metres; the least share of right pictures that is
-    published, and the largest of another frame's.
+    """What 48 frames must not be worse than: median and mean error, median and bias of the lateral
+    one, metres; the share of right pictures that is published, and of another frame's; the share
+    of truths in the 90 % region; by how much an answer moves with the patch, metres.
     """
 
     median: float
     mean: float
     lateral: float
+    bias: float
     right: float
     wrong: float
+    region: float = 0.8
+    moved: float = 0.5
 
 
 # The last look is the one that nobody trained on.
 FLOORS: dict[str, dict[Edition, Floor]] = {
     "pinhole": {
-        "town-v1": Floor(1.8, 4.0, 0.7, 0.75, 0.3),
-        "town-v2": Floor(3.0, 6.5, 0.9, 0.5, 0.35),
-        "town-v2-other": Floor(8.0, 11.0, 2.0, 0.3, 0.35),
+        "town-v1": Floor(2.0, 4.0, 0.7, 0.7, 0.8, 0.4),
+        "town-v2": Floor(4.5, 7.0, 0.9, 0.7, 0.65, 0.55, region=0.7),
+        "town-v2-other": Floor(8.0, 11.0, 2.0, 2.0, 0.4, 0.5, region=0.6, moved=1.5),
     },
     "panorama": {
-        "town-v1": Floor(1.0, 2.0, 0.6, 0.9, 0.25),
-        "town-v2": Floor(1.4, 3.0, 0.7, 0.85, 0.3),
-        "town-v2-other": Floor(2.5, 6.0, 1.0, 0.7, 0.4),
+        "town-v1": Floor(1.0, 2.0, 0.6, 0.7, 0.9, 0.25),
+        "town-v2": Floor(1.4, 3.0, 0.7, 0.7, 0.85, 0.3),
+        "town-v2-other": Floor(2.8, 6.0, 1.0, 0.9, 0.6, 0.4, region=0.6),
     },
 }
 
@@ -92,17 +96,19 @@ def test_errors_stay_below_their_floor(floor: Floor, records: list[Record]) -> N
     assert figures["mode_error"]["median"] < floor.median
     assert figures["mode_error"]["mean"] < floor.mean
     assert figures["lateral"]["median"] < floor.lateral
-    assert abs(figures["lateral"]["bias"]) < 0.7
+    assert abs(figures["lateral"]["bias"]) < floor.bias
 
 
 # A panorama's errors are little more than the imagery's misregistration, of which no picture tells.
 RANKS = {"pinhole": 0.25, "panorama": 0.0}
 
 
-def test_the_covariance_tells_the_error(model: LoadedModel, records: list[Record]) -> None:
+def test_the_covariance_tells_the_error(
+    model: LoadedModel, records: list[Record], floor: Floor
+) -> None:
     figures = figures_of(records)
-    assert 0.3 < figures["nees_per_dof"] < 2.5
-    assert 0.8 < figures["coverage_90_region"] < 0.99
+    assert 0.3 < figures["nees_per_dof"] < 3.0
+    assert figures["coverage_90_region"] > floor.region
     assert figures["spearman_sigma_error"] > RANKS[model.model.view.ground]
 
 
@@ -140,10 +146,10 @@ class FiveMetresOff(TownReader):
 
 
 def test_moving_the_patch_does_not_move_the_peak(
-    model: LoadedModel, reader: TownReader, records: list[Record]
+    model: LoadedModel, reader: TownReader, records: list[Record], floor: Floor
 ) -> None:
     """A likelihood of positions, not of offsets from the patch's middle."""
     moved = Rows(FiveMetresOff(reader), model, "metric").run()
     shifts = [math.dist((a.x, a.y), (b.x, b.y)) for a, b in zip(records, moved, strict=True)]
     assert len(shifts) == len(TOWNS) * FRAMES
-    assert np.median(shifts) < 0.5
+    assert np.median(shifts) < floor.moved
