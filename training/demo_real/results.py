@@ -66,6 +66,6 @@ def page(results: Mapping[str, Any], priors: int) -> str:
         f"Each picture with {priors} priors, off by ±{REACH:g} m and ±{np.degrees(TURN):g}°. "
         "Groups are pictures: intervals are by bootstrap over a handful of them. Shuffled: another "
         "picture's. Truths are good to 0.4 m (KITTI, VIGOR), 1 to 3 m (CVACT). No model here has "
-        f"seen a real picture before. {results['models']}."
+        f"been trained on real streets. {results['models']}."
     )
     return "\n".join([about, "", looks.page(results), piped(pictures), "", results["node"], ""])
