@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from localizer_world import PINHOLE, FlatWorld, flat_world
+from scripted_model import MOUNT
+
+from cross_view_localizer.estimate import Frame
 
 # A busy machine must not fail a test, and a failure must come again: no deadlines, fixed examples.
 settings.register_profile(
@@ -29,3 +33,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "dds" if file.startswith(DDS) else file
 
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
+    """A map and what stands on it, for the front door's tests."""
+    return flat_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def frame(world: FlatWorld) -> Frame:
+    """What a level camera sees of it from the origin."""
+    return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)

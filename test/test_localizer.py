@@ -25,11 +25,6 @@ CELL = 0.5
 SMALL = {"aerial_size": 128, "output_size": 72, "reach": 15.0}
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
-    return flat_world(tmp_path_factory.mktemp("world"))
-
-
 def localizer(world: FlatWorld, model: dict[str, Any] | None = None, **config: Any) -> Localizer:
     loaded = without_weights("correlation", {**SMALL, **(model or {})})
     return Localizer(loaded, world.satellite_map, LocalizerConfig(warm_up=False, **config))

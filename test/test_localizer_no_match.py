@@ -8,23 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from localizer_world import PINHOLE, FlatWorld, flat_world, prior_at
-from scripted_model import MOUNT, SURE, Scripted, refused, scripted
+from localizer_world import FlatWorld, prior_at
+from scripted_model import SURE, Scripted, refused, scripted
 
 from cross_view_localizer.belief.calibration import Calibration
 from cross_view_localizer.estimate import Frame, Reason
 from cross_view_localizer.gates import Judged, gate
 from cross_view_localizer.localizer import LocalizerConfig
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
-    return flat_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(scope="module")
-def frame(world: FlatWorld) -> Frame:
-    return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)
 
 
 def telling(no_match: float | None, *blobs: tuple[float, float, float, float]) -> Scripted:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from localizer_world import PINHOLE, FlatWorld, flat_world, mounting, prior_at
+from localizer_world import FlatWorld, mounting, prior_at
 from torch import Tensor
 
 from cross_view_localizer.belief.calibration import Calibration
@@ -54,16 +54,6 @@ class Told(CrossViewModel):
         place = -((rows + self.ahead) ** 2 + (columns + self.left) ** 2) / 2
         yaw = -(((torch.rad2deg(self.offsets) - self.turn) / 1.5) ** 2) / 2
         return Scores(log_softmax_map((place + yaw[:, None, None])[None]), self.offsets)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
-    return flat_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(scope="module")
-def frame(world: FlatWorld) -> Frame:
-    return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)
 
 
 def localizer(

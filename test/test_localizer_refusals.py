@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from localizer_world import PANORAMA, PINHOLE, FlatWorld, flat_world, mounting, prior_at
+from localizer_world import PANORAMA, FlatWorld, mounting, prior_at
 from scripted_model import MOUNT, SURE, VIEW, Scripted, refused, scripted
 
 from cross_view_localizer.belief.calibration import Calibration
@@ -21,16 +21,6 @@ from cross_view_localizer.localizer import Localizer, LocalizerConfig
 from cross_view_localizer.map.satellite_map import MapError, Patch
 from cross_view_localizer.models.weights import LoadedModel, WeightsError
 from cross_view_localizer.prior.prior import PriorRefusal
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> FlatWorld:
-    return flat_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(scope="module")
-def frame(world: FlatWorld) -> Frame:
-    return world.frame((0.0, 0.0, 0.0), PINHOLE, MOUNT)
 
 
 def test_a_good_frame_is_answered(world: FlatWorld, frame: Frame) -> None:
