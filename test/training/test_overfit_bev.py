@@ -8,7 +8,7 @@ from cross_view_localizer.models.bev import BevModel, BevObjective
 from training.datasets.sample import collate
 from training.datasets.town_stream import TownStream
 
-STEPS = 48
+STEPS = 72
 
 
 def test_the_geometric_model_learns_eight_samples_by_heart() -> None:
@@ -17,7 +17,7 @@ def test_the_geometric_model_learns_eight_samples_by_heart() -> None:
     model.objective = BevObjective(sigma_start=1.0)
     stream = TownStream(model.view, seed=5, frames=8, uses=1, pool=1)
     batch = collate(list(islice(iter(stream), 8)))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     slower = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, STEPS)
     model.train()
     for step in range(STEPS):
@@ -37,5 +37,4 @@ def test_the_geometric_model_learns_eight_samples_by_heart() -> None:
     found = torch.stack([best % size, best // size], dim=1)
     cells = batch.offset / model.view.output_gsd + (size - 1) / 2
     error = (found - cells).norm(dim=1)
-    # Cells of 0.5 m: the nearest is at most 0.71 away, 0.38 on average; one neighbour is let pass.
-    assert float(error.max()) < 1.5 and float(error.mean()) < 0.6
+    assert float(error.max()) < 1.0  # cells of 0.5 m; the nearest cell is at most 0.71 away

@@ -20,13 +20,14 @@ from training.measuring.records import Record
 from training.measuring.rows import Rows
 from training.town.editions import Edition
 
-TOWNS, FRAMES = range(20, 24), 12
+TOWNS, FRAMES = range(20, 26), 12
 
 
 class Floor(NamedTuple):
-    """What 48 frames must not be worse than: median and mean error, median and bias of the lateral
+    """What 72 frames must not be worse than: median and mean error, median and bias of the lateral
     one, metres; the share of right pictures that is published, and of another frame's; the share
-    of truths in the 90 % region; by how much an answer moves with the patch, metres.
+    of truths in the 90 % region; by how much an answer moves with the patch, metres;
+    the NEES.
     """
 
     median: float
@@ -37,13 +38,14 @@ class Floor(NamedTuple):
     wrong: float
     region: float = 0.8
     moved: float = 0.5
+    nees: float = 2.5
 
 
 # The last look is the one that nobody trained on.
 FLOORS: dict[str, dict[Edition, Floor]] = {
     "pinhole": {
-        "town-v1": Floor(2.0, 4.0, 0.7, 0.7, 0.8, 0.4),
-        "town-v2": Floor(4.5, 7.0, 0.9, 0.7, 0.65, 0.55, region=0.7),
+        "town-v1": Floor(2.0, 5.0, 0.7, 0.7, 0.8, 0.4),
+        "town-v2": Floor(4.0, 7.0, 0.9, 0.9, 0.65, 0.55, region=0.7),
         "town-v2-other": Floor(8.0, 11.0, 2.0, 2.0, 0.4, 0.5, region=0.6, moved=1.5),
     },
     "panorama": {
@@ -90,11 +92,15 @@ def floor(model: LoadedModel, edition: Edition) -> Floor:
     return FLOORS[model.model.view.ground][edition]
 
 
-def test_errors_stay_below_their_floor(floor: Floor, records: list[Record]) -> None:
+def test_errors_stay_below_their_floor(
+    edition: Edition, floor: Floor, records: list[Record]
+) -> None:
     figures = figures_of(records)
     assert figures["frames"] == len(TOWNS) * FRAMES
     assert figures["mode_error"]["median"] < floor.median
     assert figures["mode_error"]["mean"] < floor.mean
+    if edition == "town-v1":
+        assert figures["mode_error"]["median"] < 0.2 * figures["centre_only"]["median"]
     assert figures["lateral"]["median"] < floor.lateral
     assert abs(figures["lateral"]["bias"]) < floor.bias
 
@@ -107,9 +113,18 @@ def test_the_covariance_tells_the_error(
     model: LoadedModel, records: list[Record], floor: Floor
 ) -> None:
     figures = figures_of(records)
-    assert 0.3 < figures["nees_per_dof"] < 3.0
+    assert 0.3 < figures["nees_per_dof"] < floor.nees
     assert figures["coverage_90_region"] > floor.region
     assert figures["spearman_sigma_error"] > RANKS[model.model.view.ground]
+
+
+def test_the_region_is_no_larger_than_it_says(
+    request: pytest.FixtureRequest, model: LoadedModel, edition: Edition, records: list[Record]
+) -> None:
+    if model.model.view.ground == "panorama" and edition == "town-v1":
+        why = "the calibration is the worst look's: here it holds all of 72 truths"
+        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+    assert figures_of(records)["coverage_90_region"] < 0.99
 
 
 def test_another_frames_picture_is_told(
